@@ -1,0 +1,236 @@
+/**
+ * The resolved configuration: what a file means after inheritance. Plain data (it travels between
+ * processes), and every value knows the line that set it (architecture promise 5).
+ */
+
+/** Where a value was written. Lines and columns count from 1. */
+export interface Origin {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** The source line itself, for messages. */
+  readonly text: string;
+}
+
+/** A value and its line; `origin` is undefined for a built-in default. */
+export interface Setting<T> {
+  readonly value: T;
+  readonly origin: Origin | undefined;
+}
+
+/** An address range: `bits` leading bits of `address` count. Canonical text, host bits zero. */
+export interface CidrText {
+  readonly address: string;
+  readonly bits: number;
+}
+
+export type Durability = 'sync' | 'os' | 'none';
+
+export interface Config {
+  /** The main file's path, or `(embedded default)`. */
+  readonly file: string;
+  readonly postmaster: Setting<readonly string[]>;
+  /** The first is the main name; never empty (default: the system's name). */
+  readonly hostNames: Setting<readonly string[]>;
+  /** Never empty: 127.0.0.1:25 with an undefined origin when none is configured (architecture 7). */
+  readonly listeners: readonly ListenerConfig[];
+  /** In file order. */
+  readonly injectionSources: readonly InjectionSourceConfig[];
+  readonly relayDomains: readonly Setting<DomainPattern>[];
+  readonly virtualMtas: readonly VirtualMtaConfig[];
+  readonly pools: readonly PoolConfig[];
+  /** Every `<domain>` block of every scope, in file order. */
+  readonly domains: readonly DomainBlock[];
+  readonly acctFiles: readonly AcctFileConfig[];
+  /** Never empty. This release uses the first. */
+  readonly spools: readonly Setting<string>[];
+  readonly logFile: Setting<string>;
+  readonly totalMaxSmtpIn: Setting<number>;
+  readonly totalMaxSmtpOut: Setting<number>;
+  readonly durability: Setting<Durability>;
+  readonly engines: Setting<number>;
+  readonly domainPrecedence: Setting<'specificity' | 'scope'>;
+  /** The global smtp-source-host lines, for virtual MTAs without one. */
+  readonly smtpSourceHosts: readonly Setting<SmtpSourceHost>[];
+}
+
+export interface ListenerConfig {
+  /** Canonical IP; 0.0.0.0 and :: mean every local address of that family. */
+  readonly address: string;
+  readonly port: number;
+  /** The line that opened it; undefined only for the implicit 127.0.0.1:25. */
+  readonly origin: Origin | undefined;
+  /** Written as a `<smtp-listener>` block: the loopback implied grant applies only then (architecture 7). */
+  readonly blockForm: boolean;
+  /** `source=NAME` or `source NAME`: a named source laid over the address sources. */
+  readonly source: Setting<string> | undefined;
+  /** undefined: everyone may connect. */
+  readonly allowedHosts: Setting<readonly CidrText[]> | undefined;
+  /** A pool or virtual MTA. */
+  readonly defaultVirtualMta: Setting<string> | undefined;
+  readonly durability: Setting<Durability> | undefined;
+}
+
+export interface InjectionSourceConfig {
+  readonly origin: Origin;
+  /** `<source 10/8>` has a range; `<source NAME>` or `<source {auth}>` a name. */
+  readonly over:
+    | { readonly kind: 'cidr'; readonly cidr: CidrText }
+    | { readonly kind: 'name'; readonly name: string };
+  /** Only what the block sets; defaults are `injectionSourceDefaults`. */
+  readonly settings: Partial<{
+    readonly [K in keyof InjectionSourceSettings]: Setting<InjectionSourceSettings[K]>;
+  }>;
+}
+
+/** The source directives honoured now, with PowerMTA's meaning (powermta b.3). */
+export interface InjectionSourceSettings {
+  readonly alwaysAllowRelaying: boolean;
+  readonly smtpService: boolean;
+  /** 0: no cap. */
+  readonly maxMessageSizeBytes: number;
+  /** 0: none configured; the session's own bound still holds. */
+  readonly maxRcptPerMessage: number;
+  /** A pool or virtual MTA; '' for none. */
+  readonly defaultVirtualMta: string;
+  readonly logConnections: boolean;
+  readonly logCommands: boolean;
+  readonly logData: boolean;
+  readonly addReceivedHeader: boolean;
+  readonly hideMessageSource: boolean;
+  readonly maxMessageHops: number;
+  readonly allowChunking: boolean;
+  readonly allowSmtputf8: boolean;
+  readonly smtpCommandTimeoutMs: number;
+  readonly smtpDataTimeoutMs: number;
+}
+
+export const injectionSourceDefaults: InjectionSourceSettings = {
+  alwaysAllowRelaying: false,
+  smtpService: true,
+  maxMessageSizeBytes: 0,
+  maxRcptPerMessage: 0,
+  defaultVirtualMta: '',
+  logConnections: false,
+  logCommands: false,
+  logData: false,
+  addReceivedHeader: true,
+  hideMessageSource: false,
+  maxMessageHops: 100,
+  allowChunking: true,
+  allowSmtputf8: true,
+  smtpCommandTimeoutMs: 600_000,
+  smtpDataTimeoutMs: 600_000,
+};
+
+/**
+ * `*` all; `dom` exact; `*.dom` subdomains; `[*.]dom` both; `[CIDR]` address literals (powermta a.2).
+ * Domains are lower case A-labels.
+ */
+export type DomainPattern =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'exact'; readonly domain: string }
+  | { readonly kind: 'subdomains'; readonly domain: string }
+  | { readonly kind: 'domainAndSubdomains'; readonly domain: string }
+  | { readonly kind: 'literal'; readonly cidr: CidrText };
+
+export interface SmtpSourceHost {
+  readonly address: string;
+  /** The EHLO name used with this address. */
+  readonly hostName: string;
+}
+
+export interface VirtualMtaConfig {
+  readonly name: string;
+  readonly origin: Origin;
+  /** Empty: the global ones, and without those the system's choice. Round robin per connection. */
+  readonly smtpSourceHosts: readonly Setting<SmtpSourceHost>[];
+  readonly hostName: Setting<string> | undefined;
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly origin: Origin;
+  /** Virtual MTA names in file order, never empty. */
+  readonly members: readonly Setting<string>[];
+}
+
+export interface DomainBlock {
+  readonly origin: Origin;
+  readonly pattern: DomainPattern;
+  readonly scope:
+    | { readonly kind: 'global' }
+    | { readonly kind: 'pool'; readonly name: string }
+    | { readonly kind: 'vmta'; readonly name: string };
+  readonly settings: Partial<{ readonly [K in keyof DomainSettings]: Setting<DomainSettings[K]> }>;
+}
+
+/** The domain directives honoured now (powermta b.8). */
+export interface DomainSettings {
+  readonly maxSmtpOut: number;
+  /** 0: no limit. */
+  readonly maxMsgPerConnection: number;
+  readonly maxRcptPerMessage: number;
+  /** Steps of the queue's retry clock; the last one repeats. Never empty. */
+  readonly retryAfterMs: readonly number[];
+  readonly retryRecipientsAfterMs: number;
+  readonly bounceAfterMs: number;
+  /** Empty: the recipient domain's MX (not in this release). */
+  readonly smtpHosts: readonly SmtpHostGroup[];
+  readonly defaultSmtpPort: number;
+  readonly connectTimeoutMs: number;
+  readonly smtpGreetingTimeoutMs: number;
+  readonly dataSendTimeoutMs: number;
+  readonly dataTerminationTimeoutMs: number;
+  readonly multiLineResponseTimeoutMs: number;
+  /** How long a connection whose queue ran dry waits for more mail. */
+  readonly connectionIdleTimeoutMs: number;
+  readonly logConnections: boolean;
+  readonly logCommands: boolean;
+  readonly logData: boolean;
+}
+
+/** `h1,h2;h3:port`: hosts of one group share a preference; the next group is tried after it. */
+export type SmtpHostGroup = readonly SmtpHost[];
+
+export interface SmtpHost {
+  /** A canonical IP (written `[192.0.2.1]`, `[IPv6:...]` or bare) or a host name. */
+  readonly host: string;
+  readonly isAddress: boolean;
+  /** 0: the domain's default-smtp-port. */
+  readonly port: number;
+}
+
+export const domainDefaults: DomainSettings = {
+  maxSmtpOut: 20,
+  maxMsgPerConnection: 0,
+  maxRcptPerMessage: 1000,
+  retryAfterMs: [600_000],
+  retryRecipientsAfterMs: 600_000,
+  bounceAfterMs: 388_800_000,
+  smtpHosts: [],
+  defaultSmtpPort: 25,
+  connectTimeoutMs: 120_000,
+  smtpGreetingTimeoutMs: 300_000,
+  dataSendTimeoutMs: 180_000,
+  dataTerminationTimeoutMs: 600_000,
+  multiLineResponseTimeoutMs: 300_000,
+  connectionIdleTimeoutMs: 1_000,
+  logConnections: false,
+  logCommands: false,
+  logData: false,
+};
+
+export type AcctRecordType = 'd' | 'b' | 't' | 'r';
+
+export interface AcctFileConfig {
+  readonly origin: Origin;
+  /** As written; files are named from it (powermta d.5). */
+  readonly path: string;
+  readonly records: Setting<readonly AcctRecordType[]>;
+  readonly maxSizeBytes: Setting<number>;
+  readonly moveTo: Setting<string> | undefined;
+  readonly moveIntervalMs: Setting<number>;
+  /** undefined value: never. */
+  readonly deleteAfterMs: Setting<number | undefined>;
+}
