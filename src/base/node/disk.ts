@@ -1,0 +1,89 @@
+import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import type { Disk, DiskFile } from '../ports.ts';
+
+const openFlags = { create: 'wx+', write: 'r+', read: 'r' } as const;
+/** Linux takes 1024 pieces a writev. */
+const chunksMax = 1000;
+
+/** The machine's file system. Rejections are Node's own errors; their `code` is the system's word. */
+export function systemDisk(): Disk {
+  return {
+    list: (folder) => readdir(folder),
+    async makeFolder(folder) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+    },
+    open: async (path, how, mode = 0o600) => new SystemFile(await open(path, openFlags[how], mode)),
+    rename: (from, to) => rename(from, to),
+    unlink: (path) => unlink(path),
+    async syncFolder(folder) {
+      const handle = await open(folder, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}
+
+class SystemFile implements DiskFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    let at = position;
+    for (let from = 0; from < chunks.length; from += chunksMax) {
+      let rest = chunks.slice(from, from + chunksMax);
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(rest, at);
+        at += bytesWritten;
+        rest = afterBytes(rest, bytesWritten);
+      }
+    }
+  }
+
+  async read(position: number, lengthBytes: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(lengthBytes);
+    let filled = 0;
+    while (filled < lengthBytes) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, lengthBytes - filled, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled === lengthBytes ? bytes : bytes.subarray(0, filled);
+  }
+
+  sync(): Promise<void> {
+    return this.#handle.datasync();
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  async identity(): Promise<number> {
+    return (await this.#handle.stat()).ino;
+  }
+
+  truncate(lengthBytes: number): Promise<void> {
+    return this.#handle.truncate(lengthBytes);
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** What of `chunks` is left when their first `written` bytes are gone; empty chunks go too. */
+export function afterBytes(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let gone = written;
+  for (const chunk of chunks) {
+    if (gone < chunk.length) rest.push(gone === 0 ? chunk : chunk.subarray(gone));
+    gone = Math.max(0, gone - chunk.length);
+  }
+  return rest;
+}
