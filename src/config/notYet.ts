@@ -1,0 +1,97 @@
+import type { ConfigFiles } from './configFiles.ts';
+import type { DirectiveDefinition } from './directives.ts';
+import type { Finding } from './finding.ts';
+import type { ConfigNode, DirectiveNode, SectionNode } from './parser.ts';
+import { sayError, sayNotice, sayWarning } from './say.ts';
+import { certificate, type Records, records } from './values.ts';
+
+/**
+ * What is read and has no effect (yet). Nothing is silently ignored: harmless lines give a warning, unsafe
+ * ones keep `run` from starting, unless they stand at their default (architecture 7).
+ */
+export function notYetFindings(nodes: readonly ConfigNode[], files: ConfigFiles): readonly Finding[] {
+  return nodes.flatMap((node) =>
+    node.kind === 'directive' ? ofDirective(node, files) : [...ofSection(node), ...ofContents(node, files)],
+  );
+}
+
+/** The contents of a section that has no effect as a whole need no warnings of their own. */
+function ofContents(section: SectionNode, files: ConfigFiles): readonly Finding[] {
+  return section.definition.status === 'honoured' ? notYetFindings(section.children, files) : [];
+}
+
+function ofSection({ definition, origin, underline }: SectionNode): readonly Finding[] {
+  if (definition.status === 'honoured') return [];
+  return [notYet(`<${definition.name}>`, definition.status === 'unsafe', origin, underline)];
+}
+
+/** Lines whose reason for having no effect is worth its own words. */
+const notices = new Map<string, { readonly code: string; readonly message: string }>([
+  [
+    'run-as-root',
+    {
+      code: 'I-RUN-AS-ROOT',
+      message: 'Dropping root is not part of this release: start as the account to run as.',
+    },
+  ],
+  [
+    'sync-msg-create',
+    {
+      code: 'I-DURABILITY',
+      message: 'Mail is always on disk before it is accepted; durability changes that.',
+    },
+  ],
+  [
+    'sync-msg-update',
+    { code: 'I-DURABILITY', message: 'Outcomes are always synced, in groups; durability changes that.' },
+  ],
+]);
+
+const oldTls = /tls-allow-(sslv3|tlsv1|tlsv1\.1)$/;
+
+function ofDirective(node: DirectiveNode, files: ConfigFiles): readonly Finding[] {
+  const { definition, origin, underline, reading } = node;
+  if (reading.kind === 'notYet') return [notYet(reading.what, true, origin, underline)];
+  const missing = missingFile(node, files);
+  if (definition.status === 'honoured') {
+    const later = definition.reader === records ? (reading.value as Records).later : [];
+    return later.map((type) => notYet(`Record type ${type}`, false, origin, underline));
+  }
+  if (standsAtDefault(definition, reading.value) && !definition.defaultNotHonoured) return missing;
+  const notice = notices.get(definition.name);
+  if (notice !== undefined) return [sayNotice(notice.code, notice.message, origin, { underline })];
+  if (oldTls.test(definition.name)) {
+    const wanted = reading.value === true;
+    const message = 'TLS 1.2 is the oldest version spoken; this line cannot lower that.';
+    return wanted ? [sayNotice('I-TLS-FLOOR', message, origin, { underline })] : [];
+  }
+  const unsafe = definition.status === 'unsafe' && !standsAtDefault(definition, reading.value);
+  return [...missing, notYet(definition.name, unsafe, origin, underline)];
+}
+
+/** Certificates are looked for at once: a typing error should not wait for the day TLS is used. */
+function missingFile(
+  { definition, origin, underline, reading }: DirectiveNode,
+  files: ConfigFiles,
+): Finding[] {
+  if (definition.reader !== certificate || reading.kind !== 'value') return [];
+  const path = reading.value as string;
+  return files.exists(path)
+    ? []
+    : [sayError('E-FILE-MISSING', `There is no file ${path}.`, origin, { underline })];
+}
+
+function standsAtDefault(definition: DirectiveDefinition, value: unknown): boolean {
+  const { defaultText, reader } = definition;
+  if (defaultText === '' || defaultText.startsWith('(')) return false;
+  const reading = reader.read(defaultText);
+  return reading.kind === 'value' && JSON.stringify(reading.value) === JSON.stringify(value);
+}
+
+function notYet(what: string, unsafe: boolean, origin: Finding['origin'], underline: number): Finding {
+  const message = unsafe
+    ? `${what} is read but not honoured yet, and ignoring it would not be safe: run refuses to start.`
+    : `${what} is read but has no effect yet.`;
+  const fix = unsafe ? 'take the line out if you can do without it' : '';
+  return sayWarning('W-NOT-YET', message, origin, { underline, fix, refusesRun: unsafe });
+}

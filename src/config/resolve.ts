@@ -1,0 +1,52 @@
+import type { Config } from './config.ts';
+import type { ConfigFiles } from './configFiles.ts';
+import type { Finding } from './finding.ts';
+import { domainPattern, host, sourceHost } from './hostValues.ts';
+import { settingOf, settingsOf } from './nodes.ts';
+import { notYetFindings } from './notYet.ts';
+import type { ConfigNode } from './parser.ts';
+import { precedenceFindings } from './precedence.ts';
+import { checkPoolDomains, resolveDomains } from './resolveDomains.ts';
+import { resolveListeners } from './resolveListeners.ts';
+import { resolveInjectionSources } from './resolveSources.ts';
+import { listSetting, resolveAcctFiles, resolveLogFile, resolveSpools, settingOr } from './resolveStorage.ts';
+import { checkListenerNames, checkSourceNames, resolveVirtualMtas } from './resolveVirtualMtas.ts';
+import { address, domainPrecedence, durability, positive } from './values.ts';
+
+/** What the tree means. The configuration is complete even when findings forbid its use. */
+export function resolve(
+  mainFile: string,
+  nodes: readonly ConfigNode[],
+  files: ConfigFiles,
+): { readonly config: Config; readonly findings: readonly Finding[] } {
+  const findings: Finding[] = [...notYetFindings(nodes, files)];
+  const names = resolveVirtualMtas(nodes, findings);
+  const injectionSources = checkSourceNames(resolveInjectionSources(nodes), names, findings);
+  const listeners = checkListenerNames(resolveListeners(nodes, injectionSources, findings), names, findings);
+  const domains = resolveDomains(nodes, names, findings);
+  checkPoolDomains(names.pools, domains, findings);
+  const config: Config = {
+    file: mainFile,
+    postmaster: listSetting(settingsOf(nodes, 'postmaster', address), []),
+    hostNames: listSetting(settingsOf(nodes, 'host-name', host), [files.systemName]),
+    listeners,
+    injectionSources,
+    relayDomains: settingsOf(nodes, 'relay-domain', domainPattern).flatMap(({ value, origin }) =>
+      value.map((pattern) => ({ value: pattern, origin })),
+    ),
+    virtualMtas: names.virtualMtas,
+    pools: names.pools,
+    domains,
+    acctFiles: resolveAcctFiles(nodes, findings),
+    spools: resolveSpools(nodes, mainFile, findings),
+    logFile: resolveLogFile(nodes, mainFile, findings),
+    totalMaxSmtpIn: settingOr(settingOf(nodes, 'total-max-smtp-in', positive), 100),
+    totalMaxSmtpOut: settingOr(settingOf(nodes, 'total-max-smtp-out', positive), 1200),
+    durability: settingOr(settingOf(nodes, 'durability', durability), 'sync'),
+    engines: settingOr(settingOf(nodes, 'engines', positive), 1),
+    domainPrecedence: settingOr(settingOf(nodes, 'domain-precedence', domainPrecedence), 'specificity'),
+    smtpSourceHosts: settingsOf(nodes, 'smtp-source-host', sourceHost),
+  };
+  findings.push(...precedenceFindings(config));
+  return { config, findings };
+}

@@ -1,0 +1,55 @@
+import type { InjectionSourceConfig, InjectionSourceSettings } from './config.ts';
+import { sourceArgument } from './hostValues.ts';
+import { argumentOf, readSettings, type SettingSource, sectionsNamed } from './nodes.ts';
+import type { ConfigNode } from './parser.ts';
+import { boolean, count, defaultVirtualMtaName, positiveInterval, size, type ValueReader } from './values.ts';
+
+/** How each honoured setting of a `<source>` is written. */
+export const injectionSourceTable: {
+  readonly [K in keyof InjectionSourceSettings]: SettingSource<InjectionSourceSettings[K]>;
+} = {
+  alwaysAllowRelaying: written('always-allow-relaying', boolean),
+  smtpService: written('smtp-service', boolean),
+  maxMessageSizeBytes: written('max-message-size', size),
+  maxRcptPerMessage: written('max-rcpt-per-message', count),
+  defaultVirtualMta: written('default-virtual-mta', defaultVirtualMtaName),
+  logConnections: written('log-connections', boolean),
+  logCommands: written('log-commands', boolean),
+  logData: written('log-data', boolean),
+  addReceivedHeader: written('add-received-header', boolean),
+  hideMessageSource: written('hide-message-source', boolean),
+  maxMessageHops: written('max-message-hops', count),
+  allowChunking: written('allow-chunking', boolean),
+  allowSmtputf8: written('allow-smtputf8', boolean),
+  smtpCommandTimeoutMs: written('smtp-command-timeout', positiveInterval),
+  smtpDataTimeoutMs: written('smtp-data-timeout', positiveInterval),
+};
+
+function written<T>(name: string, reader: ValueReader<T>): SettingSource<T> {
+  return { names: [name], reader };
+}
+
+/**
+ * Every `<source>`, in the order each range or name first appears; blocks for the same one merge, the
+ * later winning. `<source 0/0>` means both families, so it gives two.
+ */
+export function resolveInjectionSources(nodes: readonly ConfigNode[]): readonly InjectionSourceConfig[] {
+  const merged = new Map<string, InjectionSourceConfig>();
+  for (const section of sectionsNamed(nodes, 'source')) {
+    const argument = argumentOf(section, sourceArgument);
+    if (argument === undefined) continue;
+    const settings = readSettings(section.children, injectionSourceTable);
+    const ranges: readonly InjectionSourceConfig['over'][] =
+      argument.kind === 'name' ? [argument] : argument.cidrs.map((cidr) => ({ kind: 'cidr', cidr }));
+    for (const over of ranges) {
+      const key = over.kind === 'name' ? over.name.toLowerCase() : `${over.cidr.address}/${over.cidr.bits}`;
+      const before = merged.get(key);
+      merged.set(key, {
+        origin: before?.origin ?? section.origin,
+        over: before?.over ?? over,
+        settings: { ...before?.settings, ...settings },
+      });
+    }
+  }
+  return [...merged.values()];
+}

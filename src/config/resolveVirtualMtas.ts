@@ -1,0 +1,152 @@
+import { defaultVirtualMta } from '../message/names.ts';
+import type {
+  InjectionSourceConfig,
+  ListenerConfig,
+  PoolConfig,
+  Setting,
+  VirtualMtaConfig,
+} from './config.ts';
+import type { Finding } from './finding.ts';
+import { host, sourceHost } from './hostValues.ts';
+import { nearestName } from './nearest.ts';
+import { argumentOf, sectionsNamed, settingOf, settingsOf } from './nodes.ts';
+import type { ConfigNode, SectionNode } from './parser.ts';
+import { placeOf, sayError, writtenAt } from './say.ts';
+import { name } from './values.ts';
+
+/** Virtual MTAs and pools share one name space, compared without case (powermta a.1, b.7). */
+export interface SendingNames {
+  readonly virtualMtas: readonly VirtualMtaConfig[];
+  readonly pools: readonly PoolConfig[];
+  /** The spelling a name was declared with, by its lower case. */
+  readonly declared: ReadonlyMap<string, string>;
+}
+
+export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Finding[]): SendingNames {
+  const virtualMtas = grouped(sectionsNamed(nodes, 'virtual-mta')).map(virtualMtaOf);
+  const groups = grouped(sectionsNamed(nodes, 'virtual-mta-pool'));
+  const byName = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta]));
+  const declared = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta.name]));
+  const pools = groups.map((group): PoolConfig => {
+    const clash = byName.get(group.name.toLowerCase());
+    if (clash !== undefined) {
+      const message = `${group.name} is a virtual MTA already, in ${placeOf(clash.origin, group.origin)}.`;
+      findings.push(
+        sayError('E-NAME-CLASH', message, group.origin, {
+          underline: writtenAt(group.origin).length,
+          fix: 'pools and virtual MTAs share one name space: give it another name',
+        }),
+      );
+    }
+    declared.set(group.name.toLowerCase(), clash?.name ?? group.name);
+    return { name: group.name, origin: group.origin, members: membersOf(group, declared, byName, findings) };
+  });
+  return { virtualMtas, pools, declared };
+}
+
+/** Sections of one name, merged: their contents one behind the other. */
+interface Group {
+  readonly name: string;
+  readonly origin: SectionNode['origin'];
+  readonly children: readonly ConfigNode[];
+}
+
+function grouped(sections: readonly SectionNode[]): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const section of sections) {
+    const written = argumentOf(section, name);
+    if (written === undefined) continue;
+    const before = groups.get(written.toLowerCase());
+    groups.set(written.toLowerCase(), {
+      name: before?.name ?? written,
+      origin: before?.origin ?? section.origin,
+      children: [...(before?.children ?? []), ...section.children],
+    });
+  }
+  return [...groups.values()];
+}
+
+function virtualMtaOf(group: Group): VirtualMtaConfig {
+  return {
+    name: group.name,
+    origin: group.origin,
+    smtpSourceHosts: settingsOf(group.children, 'smtp-source-host', sourceHost),
+    hostName: settingOf(group.children, 'host-name', host),
+  };
+}
+
+function membersOf(
+  pool: Group,
+  declared: ReadonlyMap<string, string>,
+  virtualMtas: ReadonlyMap<string, VirtualMtaConfig>,
+  findings: Finding[],
+): readonly Setting<string>[] {
+  const written = settingsOf(pool.children, 'virtual-mta', name);
+  if (written.length === 0) {
+    findings.push(
+      sayError('E-POOL-EMPTY', `Pool ${pool.name} has no members.`, pool.origin, {
+        underline: writtenAt(pool.origin).length,
+        fix: 'add lines virtual-mta NAME',
+      }),
+    );
+  }
+  return written.flatMap((setting) => {
+    const member = virtualMtas.get(setting.value.toLowerCase());
+    if (member !== undefined) return [{ ...setting, value: member.name }];
+    const isPool = declared.has(setting.value.toLowerCase());
+    const message = isPool
+      ? `${setting.value} is a pool; only virtual MTAs can be members.`
+      : `There is no virtual MTA ${setting.value}.`;
+    const names = [...virtualMtas.values()].map((virtualMta) => virtualMta.name);
+    findings.push(missing('E-POOL-MISSING', message, setting, names));
+    return [];
+  });
+}
+
+/** A reference to a virtual MTA or pool: the spelling it was declared with, or an error. */
+export function checkedName(
+  setting: Setting<string>,
+  { declared }: SendingNames,
+  findings: Finding[],
+): Setting<string> {
+  if (setting.value === '' || setting.value === defaultVirtualMta) return setting;
+  const known = declared.get(setting.value.toLowerCase());
+  if (known !== undefined) return { ...setting, value: known };
+  const message = `There is no virtual MTA or pool ${setting.value}.`;
+  findings.push(missing('E-VMTA-MISSING', message, setting, [...declared.values()]));
+  return setting;
+}
+
+export function checkListenerNames(
+  listeners: readonly ListenerConfig[],
+  names: SendingNames,
+  findings: Finding[],
+): readonly ListenerConfig[] {
+  return listeners.map((listener) =>
+    listener.defaultVirtualMta === undefined
+      ? listener
+      : { ...listener, defaultVirtualMta: checkedName(listener.defaultVirtualMta, names, findings) },
+  );
+}
+
+/** One `<source 0/0>` stands for two ranges with the same settings: each line is judged once. */
+export function checkSourceNames(
+  injectionSources: readonly InjectionSourceConfig[],
+  names: SendingNames,
+  findings: Finding[],
+): readonly InjectionSourceConfig[] {
+  const checked = new Map<Setting<string>, Setting<string>>();
+  return injectionSources.map((injectionSource) => {
+    const setting = injectionSource.settings.defaultVirtualMta;
+    if (setting === undefined) return injectionSource;
+    const known = checked.get(setting) ?? checkedName(setting, names, findings);
+    checked.set(setting, known);
+    return { ...injectionSource, settings: { ...injectionSource.settings, defaultVirtualMta: known } };
+  });
+}
+
+function missing(code: string, message: string, setting: Setting<string>, names: readonly string[]): Finding {
+  const nearest = nearestName(setting.value, names);
+  const fix = nearest === undefined ? '' : `did you mean ${nearest}?`;
+  return sayError(code, message, setting.origin, { underline: writtenAt(setting.origin!).length, fix });
+}
