@@ -1,0 +1,355 @@
+/**
+ * One SMTP session as the server (RFC 5321): octets in, replies and messages out, as data. It promises
+ * one reply to each command, in order; memory bounded whatever comes; and a 250 for content only from
+ * `stored`. It knows nothing of sockets, access rules or disks.
+ */
+import { assert } from '../base/assert.ts';
+import type { EnvelopeRecipient, WireForm } from '../message/envelope.ts';
+import { commandLineOctets, parseCommand } from '../protocol/command.ts';
+import { chunkAccepted, greeting, messageAccepted, replies } from '../protocol/replies.ts';
+import { type Reply, replyText } from '../protocol/reply.ts';
+import { type Conversation, commandRules, httpVerbs, knownVerbs, type SessionPolicy } from './commands.ts';
+import type { Transaction } from './transaction.ts';
+
+export interface ReceivedMessage {
+  /** Without brackets; '' is the null reverse-path. */
+  readonly reversePath: string;
+  /** At least one, in the order of RCPT; one given twice is there twice. */
+  readonly recipients: readonly EnvelopeRecipient[];
+  readonly smtpUtf8: boolean;
+  /** Some octet of the content is over 127, whatever BODY said. */
+  readonly eightBit: boolean;
+  readonly wireForm: WireForm;
+  /** The content in its wire form: views of what was received. */
+  readonly chunks: readonly Uint8Array[];
+  /** Content octets, dots un-stuffed, without the terminator. */
+  readonly sizeBytes: number;
+  readonly heloName: string;
+  /** RFC 3848 and RFC 6531 word for the trace header: SMTP, ESMTP, UTF8SMTP. */
+  readonly protocol: string;
+}
+
+export type SessionEffect =
+  | { readonly kind: 'send'; readonly bytes: Uint8Array }
+  /** Store it, then call `stored`. Always behind the replies that came before it. */
+  | { readonly kind: 'message'; readonly message: ReceivedMessage }
+  /** Once what was sent is out. Nothing follows. */
+  | { readonly kind: 'close' };
+
+export type StoredAnswer =
+  | { readonly ok: true; readonly id: string }
+  | { readonly ok: false; readonly reply: Reply };
+
+const lf = 0x0a;
+const cr = 0x0d;
+/** Past the command line cap the rest of a line is skipped up to here, so that the session stays in step. */
+const neverEndingLineOctets = 4 * commandLineOctets;
+const mostErrors = 20;
+/** A client that makes just enough progress still has to end its content in so many data time-outs. */
+const contentTimeouts = 10;
+/** What a buffered chunk costs beside its octets, so that one-octet chunks count. */
+const chunkOverheadBytes = 128;
+
+const encoder = new TextEncoder();
+const noBytes = new Uint8Array(0);
+const noEffects: readonly SessionEffect[] = [];
+
+export class ServerSession {
+  readonly #conversation: Conversation;
+  /** The start of an unfinished command line: all of it, or once it is too long its last octet. */
+  #line: Uint8Array = noBytes;
+  #skippedOctets = 0;
+  /** Input that waits for `stored`. */
+  #backlog: Uint8Array[] = [];
+  #backlogBytes = 0;
+  #errors = 0;
+  #shuttingDown = false;
+  #commandSinceMs: number;
+  #progressMs: number;
+  /** What this call answers. */
+  #replies = '';
+  #message: ReceivedMessage | undefined;
+  #closeTold = false;
+
+  constructor(policy: SessionPolicy, nowMs: number) {
+    this.#commandSinceMs = nowMs;
+    this.#progressMs = nowMs;
+    this.#conversation = {
+      policy,
+      state: 'connected',
+      intake: 'command',
+      nowMs,
+      esmtp: false,
+      heloName: '',
+      transaction: undefined,
+      chunk: undefined,
+      contentSinceMs: nowMs,
+    };
+  }
+
+  /** The greeting. */
+  start(): readonly SessionEffect[] {
+    this.#say(greeting(this.#conversation.policy.hostName));
+    return this.#effects();
+  }
+
+  /** `bytes` are kept by reference: the caller must not change them. */
+  received(bytes: Uint8Array, nowMs: number): readonly SessionEffect[] {
+    this.#conversation.nowMs = nowMs;
+    this.#progressMs = nowMs;
+    const at = this.#consume(bytes);
+    if (at < bytes.length && this.#conversation.intake === 'storing') {
+      this.#backlog.push(at === 0 ? bytes : bytes.subarray(at));
+      this.#backlogBytes += bytes.buffer.byteLength + chunkOverheadBytes;
+    }
+    return this.#effects();
+  }
+
+  /** What became of the message last handed over: the only way to a 250 for content. */
+  stored(answer: StoredAnswer, nowMs: number): readonly SessionEffect[] {
+    const conversation = this.#conversation;
+    assert(conversation.intake === 'storing', 'stored() answers a message that was handed over');
+    conversation.nowMs = nowMs;
+    conversation.intake = 'command';
+    this.#commandSinceMs = nowMs;
+    if (answer.ok) this.#errors = 0;
+    this.#say(answer.ok ? messageAccepted(answer.id) : answer.reply);
+    this.#closeIfShuttingDown();
+    this.#consumeBacklog();
+    return this.#effects();
+  }
+
+  /** Closes the session once `deadlineMs` has come. */
+  tick(nowMs: number): readonly SessionEffect[] {
+    if (nowMs < this.deadlineMs) return noEffects;
+    this.#say(this.#conversation.intake === 'command' ? replies.idleTooLong : replies.contentTooSlow);
+    return this.#effects();
+  }
+
+  /** 421 now, or after the message that is coming in or being stored. */
+  shutDown(nowMs: number): readonly SessionEffect[] {
+    this.#conversation.nowMs = nowMs;
+    this.#shuttingDown = true;
+    const { intake, transaction } = this.#conversation;
+    if (intake !== 'storing' && transaction?.content === undefined) this.#closeIfShuttingDown();
+    return this.#effects();
+  }
+
+  /** When `tick` is due; Infinity while nothing is awaited from the client. */
+  get deadlineMs(): number {
+    const { intake, state, contentSinceMs, policy } = this.#conversation;
+    if (intake === 'storing' || intake === 'closed') return Number.POSITIVE_INFINITY;
+    const contentDeadlineMs = contentSinceMs + contentTimeouts * policy.dataTimeoutMs;
+    if (intake !== 'command') return Math.min(this.#progressMs + policy.dataTimeoutMs, contentDeadlineMs);
+    // A command must come whole in its time, not octet by octet.
+    const commandDeadlineMs = this.#commandSinceMs + policy.commandTimeoutMs;
+    return state === 'chunking' ? Math.min(commandDeadlineMs, contentDeadlineMs) : commandDeadlineMs;
+  }
+
+  /** Memory held for this client: content, recipients, buffered input. For budgets, and for pausing the socket. */
+  get heldBytes(): number {
+    const { transaction } = this.#conversation;
+    const recipientBytes = transaction === undefined ? 0 : transaction.recipientBytes;
+    return (transaction?.content?.heldBytes ?? 0) + recipientBytes + this.#backlogBytes + this.#line.length;
+  }
+
+  /** Takes input until it is used up, or a message waits to be stored. The index behind what was taken. */
+  #consume(bytes: Uint8Array): number {
+    const conversation = this.#conversation;
+    let at = 0;
+    while (at < bytes.length) {
+      if (conversation.intake === 'command') at = this.#takeLine(bytes, at);
+      else if (conversation.intake === 'data') at = this.#takeData(bytes, at);
+      else if (conversation.intake === 'chunk') at = this.#takeChunk(bytes, at);
+      else break;
+    }
+    return at;
+  }
+
+  #consumeBacklog(): void {
+    let taken = 0;
+    for (const bytes of this.#backlog) {
+      const at = this.#consume(bytes);
+      if (at < bytes.length) {
+        this.#backlog[taken] = bytes.subarray(at);
+        break;
+      }
+      this.#backlogBytes -= bytes.buffer.byteLength + chunkOverheadBytes;
+      taken++;
+    }
+    this.#backlog.splice(0, taken);
+  }
+
+  /** Only CRLF ends a command (RFC 5321 2.3.8); a bare LF is where another protocol was talking. */
+  #takeLine(bytes: Uint8Array, from: number): number {
+    const lfAt = bytes.indexOf(lf, from);
+    const end = lfAt < 0 ? bytes.length : lfAt + 1;
+    const octets = this.#skippedOctets + this.#line.length + end - from;
+    if (octets > neverEndingLineOctets) {
+      this.#say(replies.lineTooLong);
+      this.#say(replies.neverEndingLine);
+      return end;
+    }
+    const begun = this.#line;
+    if (lfAt < 0) {
+      // Copied: a few octets must not pin the chunk they came in.
+      this.#line = octets > commandLineOctets ? bytes.slice(-1) : joined(begun, bytes.subarray(from));
+      this.#skippedOctets = octets - this.#line.length;
+      return end;
+    }
+    this.#line = noBytes;
+    this.#skippedOctets = 0;
+    this.#commandSinceMs = this.#conversation.nowMs;
+    if ((lfAt > from ? bytes[lfAt - 1] : begun[begun.length - 1]) !== cr) {
+      this.#say(replies.bareLfInCommand);
+      this.#conversation.intake = 'closed';
+    } else if (octets > commandLineOctets) this.#answer(replies.lineTooLong, true);
+    else if (begun.length === 0) this.#obey(bytes.subarray(from, lfAt - 1));
+    else this.#obey(joined(begun, bytes.subarray(from, lfAt)).subarray(0, -1));
+    return end;
+  }
+
+  #obey(line: Uint8Array): void {
+    const conversation = this.#conversation;
+    const command = parseCommand(line);
+    if (typeof command === 'string') {
+      this.#answer(command === 'notUtf8' ? replies.notUtf8 : replies.badCharacter, true);
+      return;
+    }
+    const { verb, argument } = command;
+    const rule = commandRules.get(verb);
+    if (rule === undefined) {
+      if (httpVerbs.has(verb)) this.#say(replies.notHttp);
+      else this.#answer(knownVerbs.has(verb) ? replies.notOffered : replies.unknownCommand, true);
+      return;
+    }
+    // One bad address in a list with good ones is no sign of a bad client.
+    const countsAsError = verb !== 'RCPT' || conversation.state !== 'recipients';
+    const reply =
+      rule.refusedIn[conversation.state] ??
+      argumentRefusal[rule.argument](argument) ??
+      rule.proceed(conversation, argument);
+    if (reply !== undefined) this.#answer(reply, countsAsError);
+    else if (conversation.chunk!.left === 0) this.#endChunk();
+  }
+
+  #takeData(bytes: Uint8Array, from: number): number {
+    const end = this.#conversation.transaction!.content!.take(bytes, from, bytes.length);
+    if (end < 0) return bytes.length;
+    this.#endContent();
+    return end;
+  }
+
+  #takeChunk(bytes: Uint8Array, from: number): number {
+    const { chunk, transaction } = this.#conversation;
+    const to = Math.min(bytes.length, from + chunk!.left);
+    if (chunk!.refusal === undefined) transaction!.content!.take(bytes, from, to);
+    chunk!.left -= to - from;
+    if (chunk!.left === 0) this.#endChunk();
+    return to;
+  }
+
+  #endChunk(): void {
+    const conversation = this.#conversation;
+    const { transaction } = conversation;
+    const chunk = conversation.chunk!;
+    conversation.intake = 'command';
+    conversation.chunk = undefined;
+    this.#commandSinceMs = conversation.nowMs;
+    const refusal = chunk.refusal ?? transaction!.content!.refusal;
+    if (refusal !== undefined) {
+      conversation.transaction = undefined;
+      conversation.state = chunk.stateIfRefused;
+      this.#answer(refusal, chunk.refusal !== undefined);
+      this.#closeIfShuttingDown();
+    } else if (chunk.last) {
+      transaction!.content!.finish();
+      this.#endContent();
+    } else {
+      conversation.state = 'chunking';
+      this.#say(chunkAccepted(chunk.octets));
+    }
+  }
+
+  /** The transaction ends here whatever comes of the message (RFC 5321 4.1.1.4). */
+  #endContent(): void {
+    const conversation = this.#conversation;
+    const transaction = conversation.transaction!;
+    const refusal = transaction.content!.refusal;
+    conversation.transaction = undefined;
+    conversation.state = 'ready';
+    this.#commandSinceMs = conversation.nowMs;
+    if (refusal === undefined) {
+      this.#message = messageOf(transaction, conversation);
+      conversation.intake = 'storing';
+    } else {
+      conversation.intake = 'command';
+      this.#say(refusal);
+      this.#closeIfShuttingDown();
+    }
+  }
+
+  #closeIfShuttingDown(): void {
+    if (this.#shuttingDown && this.#conversation.intake !== 'closed') this.#say(replies.shuttingDown);
+  }
+
+  #answer(reply: Reply, countsAsError: boolean): void {
+    if (reply.code >= 500 && countsAsError && ++this.#errors >= mostErrors) this.#say(replies.tooManyErrors);
+    else this.#say(reply);
+  }
+
+  /** 421 and 221 are the replies that end a session (RFC 5321 3.8, 4.1.1.10). */
+  #say(reply: Reply): void {
+    this.#replies += replyText(reply);
+    if (reply.code === 421 || reply.code === 221) this.#conversation.intake = 'closed';
+  }
+
+  #effects(): readonly SessionEffect[] {
+    const closing = this.#conversation.intake === 'closed' && !this.#closeTold;
+    if (this.#replies === '' && this.#message === undefined && !closing) return noEffects;
+    const effects: SessionEffect[] = [];
+    if (this.#replies !== '') effects.push({ kind: 'send', bytes: encoder.encode(this.#replies) });
+    this.#replies = '';
+    if (this.#message !== undefined) effects.push({ kind: 'message', message: this.#message });
+    this.#message = undefined;
+    if (closing) {
+      effects.push({ kind: 'close' });
+      this.#closeTold = true;
+      this.#conversation.transaction = undefined;
+      this.#line = noBytes;
+      this.#backlog = [];
+      this.#backlogBytes = 0;
+    }
+    return effects;
+  }
+}
+
+const argumentRefusal: Readonly<
+  Record<'none' | 'required' | 'optional', (argument: string) => Reply | undefined>
+> = {
+  none: (argument) => (argument === '' ? undefined : replies.noArgumentExpected),
+  required: (argument) => (argument === '' ? replies.badArgument : undefined),
+  optional: () => undefined,
+};
+
+function messageOf(transaction: Transaction, conversation: Conversation): ReceivedMessage {
+  const content = transaction.content!;
+  return {
+    reversePath: transaction.reversePath,
+    recipients: transaction.recipients,
+    smtpUtf8: transaction.smtpUtf8,
+    eightBit: content.eightBit,
+    wireForm: content.wireForm,
+    chunks: content.chunks(),
+    sizeBytes: content.sizeBytes,
+    heloName: conversation.heloName,
+    protocol: !conversation.esmtp ? 'SMTP' : transaction.smtpUtf8 ? 'UTF8SMTP' : 'ESMTP',
+  };
+}
+
+function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(head.length + tail.length);
+  bytes.set(head);
+  bytes.set(tail, head.length);
+  return bytes;
+}
