@@ -1,0 +1,116 @@
+/** "No slot": the end of a list. Links are Int32 so that slots and this stay small integers in V8. */
+export const none = -1;
+
+type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
+
+const firstCapacity = 1024;
+
+/** Twice as long, same content. */
+export function doubled<T extends Column>(column: T): T {
+  const wider = new (column.constructor as new (length: number) => T)(column.length * 2);
+  wider.set(column as never);
+  return wider;
+}
+
+/** One row a message that is still owed somewhere: 40 bytes. A freed row is linked through `live`. */
+export class MessageTable {
+  epoch = new Uint32Array(firstCapacity);
+  sequence = new Float64Array(firstCapacity);
+  segment = new Uint32Array(firstCapacity);
+  recordAt = new Float64Array(firstCapacity);
+  recordBytes = new Uint32Array(firstCapacity);
+  /** Monotonic; negative for mail older than the process. */
+  queuedAtMs = new Float64Array(firstCapacity);
+  /** Recipients still owed. */
+  live = new Int32Array(firstCapacity);
+  count = 0;
+  #used = 0;
+  #free = none;
+
+  claim(): number {
+    this.count++;
+    if (this.#free !== none) {
+      const slot = this.#free;
+      this.#free = this.live[slot]!;
+      return slot;
+    }
+    if (this.#used === this.live.length) this.#grow();
+    return this.#used++;
+  }
+
+  release(slot: number): void {
+    this.count--;
+    this.live[slot] = this.#free;
+    this.#free = slot;
+  }
+
+  bytes(): number {
+    return this.live.length * 40;
+  }
+
+  #grow(): void {
+    this.epoch = doubled(this.epoch);
+    this.sequence = doubled(this.sequence);
+    this.segment = doubled(this.segment);
+    this.recordAt = doubled(this.recordAt);
+    this.recordBytes = doubled(this.recordBytes);
+    this.queuedAtMs = doubled(this.queuedAtMs);
+    this.live = doubled(this.live);
+  }
+}
+
+/**
+ * One row an owed recipient: 31 bytes. It is in one place at a time: on its queue's ready list, in the
+ * heap of those that wait, or in a batch under delivery. A freed row is linked through `next`.
+ */
+export class RecipientTable {
+  message = new Int32Array(firstCapacity);
+  queue = new Int32Array(firstCapacity);
+  /** Place in the envelope. */
+  index = new Uint32Array(firstCapacity);
+  attempts = new Uint16Array(firstCapacity);
+  /** 1 where the message has more than one recipient in this queue. */
+  hasSiblings = new Uint8Array(firstCapacity);
+  /** Neighbours on the ready list. */
+  next = new Int32Array(firstCapacity);
+  previous = new Int32Array(firstCapacity);
+  /** Neighbours on the page of the expiry calendar; only while ready. */
+  pageNext = new Int32Array(firstCapacity);
+  pagePrevious = new Int32Array(firstCapacity);
+  count = 0;
+  #used = 0;
+  #free = none;
+
+  claim(): number {
+    this.count++;
+    if (this.#free !== none) {
+      const slot = this.#free;
+      this.#free = this.next[slot]!;
+      return slot;
+    }
+    if (this.#used === this.next.length) this.#grow();
+    return this.#used++;
+  }
+
+  release(slot: number): void {
+    this.count--;
+    this.next[slot] = this.#free;
+    this.#free = slot;
+  }
+
+  bytes(): number {
+    return this.next.length * 31;
+  }
+
+  #grow(): void {
+    this.message = doubled(this.message);
+    this.queue = doubled(this.queue);
+    this.index = doubled(this.index);
+    this.attempts = doubled(this.attempts);
+    this.hasSiblings = doubled(this.hasSiblings);
+    this.next = doubled(this.next);
+    this.previous = doubled(this.previous);
+    this.pageNext = doubled(this.pageNext);
+    this.pagePrevious = doubled(this.pagePrevious);
+  }
+}

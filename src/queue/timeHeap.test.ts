@@ -1,0 +1,19 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { TimeHeap } from './timeHeap.ts';
+
+test('pairs come out in the order of their times, each once', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 300 }), (times) => {
+      const heap = new TimeHeap();
+      times.forEach((atMs, slot) => {
+        heap.push(atMs, slot);
+      });
+      const popped = times.map(() => [heap.firstAtMs(), heap.pop()] as const);
+      expect(popped.map(([atMs]) => atMs)).toEqual(times.toSorted((a, b) => a - b));
+      expect(popped.every(([atMs, slot]) => times[slot] === atMs)).toBe(true);
+      expect(new Set(popped.map(([, slot]) => slot)).size).toBe(times.length);
+      expect(heap.firstAtMs()).toBe(Number.POSITIVE_INFINITY);
+    }),
+  );
+});

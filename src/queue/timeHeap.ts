@@ -1,0 +1,56 @@
+import { doubled } from './columns.ts';
+
+/** A binary heap of (time, slot) pairs, earliest first: 12 bytes a pair. */
+export class TimeHeap {
+  #atMs = new Float64Array(64);
+  #slot = new Int32Array(64);
+  #size = 0;
+
+  /** The earliest time; Infinity when empty. */
+  firstAtMs(): number {
+    return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#atMs[0]!;
+  }
+
+  push(atMs: number, slot: number): void {
+    if (this.#size === this.#slot.length) {
+      this.#atMs = doubled(this.#atMs);
+      this.#slot = doubled(this.#slot);
+    }
+    let hole = this.#size++;
+    while (hole > 0) {
+      const parent = (hole - 1) >> 1;
+      if (this.#atMs[parent]! <= atMs) break;
+      this.#move(parent, hole);
+      hole = parent;
+    }
+    this.#atMs[hole] = atMs;
+    this.#slot[hole] = slot;
+  }
+
+  /** Removes the earliest pair and returns its slot. Not to be called when empty. */
+  pop(): number {
+    const first = this.#slot[0]!;
+    const last = --this.#size;
+    const atMs = this.#atMs[last]!;
+    const slot = this.#slot[last]!;
+    let hole = 0;
+    for (let child = 1; child < last; child = 2 * hole + 1) {
+      if (child + 1 < last && this.#atMs[child + 1]! < this.#atMs[child]!) child++;
+      if (this.#atMs[child]! >= atMs) break;
+      this.#move(child, hole);
+      hole = child;
+    }
+    this.#atMs[hole] = atMs;
+    this.#slot[hole] = slot;
+    return first;
+  }
+
+  bytes(): number {
+    return this.#slot.length * 12;
+  }
+
+  #move(from: number, to: number): void {
+    this.#atMs[to] = this.#atMs[from]!;
+    this.#slot[to] = this.#slot[from]!;
+  }
+}
