@@ -1,0 +1,135 @@
+import type { Digest, Disk, DiskFile } from '../base/ports.ts';
+import { type BatchPosition, comparePositions, type Watermark } from '../message/batchPosition.ts';
+import type { DeliveryEvent } from '../message/deliveryEvent.ts';
+import type { Envelope } from '../message/envelope.ts';
+import { blockBytes, frameBytes, type SegmentHeader, segmentName, segmentNumber } from './frame.ts';
+import { findBatch, readBatchRecords, readSegmentHeader } from './segmentFile.ts';
+
+/** What a batch says to accounting, in spool order. */
+export interface ReadBatch {
+  readonly position: BatchPosition;
+  readonly events: readonly DeliveryEvent[];
+  readonly envelopes: readonly Envelope[];
+}
+
+/** A batch the engine called synced cannot be read: the recorder must not go past it. */
+export interface BatchDamaged {
+  readonly kind: 'damaged';
+  readonly segment: string;
+  readonly at: number;
+}
+
+/**
+ * Reads batches behind the cursor for the recorder, never past what the engine has published
+ * (architecture 5, Accounting by cursor). In each segment it stops at the last batch the successor's
+ * header counts. Records are read in one go, bodies are skipped.
+ */
+export class BatchReader {
+  readonly #disk: Disk;
+  readonly #digest: Digest;
+  readonly #folder: string;
+  /** The last batch given; reading starts over behind it when a file could not be opened. */
+  #after: BatchPosition;
+  /** The segments that count, oldest first, up to the watermark's. */
+  #chain: readonly SegmentHeader[] = [];
+  #segment: SegmentHeader | undefined;
+  #file: DiskFile | undefined;
+  #at = blockBytes;
+  #lastRead = 0;
+
+  /** Nothing at or before `after` is given. */
+  constructor(disk: Disk, digest: Digest, folder: string, after: BatchPosition) {
+    this.#disk = disk;
+    this.#digest = digest;
+    this.#folder = folder;
+    this.#after = after;
+  }
+
+  /** The next batches up to the watermark, at most `max`; empty when there is none yet. Rejects with DiskError; ask again. */
+  async next(watermark: Watermark, max: number): Promise<readonly ReadBatch[] | BatchDamaged> {
+    try {
+      const read = await this.#readOn(watermark, max);
+      if (!('kind' in read)) this.#after = read.at(-1)?.position ?? this.#after;
+      return read;
+    } catch (error) {
+      await this.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #readOn(watermark: Watermark, max: number): Promise<readonly ReadBatch[] | BatchDamaged> {
+    if (this.#chain.at(-1)?.number !== watermark.segment)
+      this.#chain = await this.#readChain(watermark.segment);
+    const read: ReadBatch[] = [];
+    while (read.length < max) {
+      const index = this.#chain.findIndex(({ number }) => number === this.#segment?.number);
+      const successor = this.#chain[index + 1];
+      const last = successor?.predecessor?.lastBatch ?? watermark.batch;
+      if (index < 0 || this.#lastRead >= last) {
+        if (successor === undefined) break;
+        await this.#enter(successor);
+        continue;
+      }
+      const batch = await this.#readBatch(this.#segment!, this.#file!);
+      if ('kind' in batch) return batch;
+      if (comparePositions(batch.position, this.#after) > 0) read.push(batch);
+    }
+    return read;
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    this.#segment = undefined;
+    await file?.close();
+  }
+
+  async #readBatch(segment: SegmentHeader, file: DiskFile): Promise<ReadBatch | BatchDamaged> {
+    const found = await findBatch(file, this.#at, Number.POSITIVE_INFINITY, segment, this.#digest);
+    const records = found && (await readBatchRecords(file, found, segment.salt, this.#digest));
+    if (records === undefined || found?.header.number !== this.#lastRead + 1) {
+      return { kind: 'damaged', segment: segmentName(segment.number), at: this.#at };
+    }
+    this.#at += frameBytes(found.header);
+    this.#lastRead = found.header.number;
+    return {
+      position: { epoch: segment.epoch, batch: found.header.number },
+      events: records.flatMap((record) => (record.kind === 'event' ? [record.event] : [])),
+      envelopes: records.flatMap((record) => (record.kind === 'envelope' ? [record.envelope] : [])),
+    };
+  }
+
+  async #enter(segment: SegmentHeader): Promise<void> {
+    await this.close();
+    this.#file = await this.#open(segment.number);
+    this.#segment = segment;
+    this.#at = blockBytes;
+    this.#lastRead = segment.firstBatch - 1;
+  }
+
+  /** From the watermark's segment back along the predecessors, as far as they are still there. */
+  async #readChain(newest: number): Promise<readonly SegmentHeader[]> {
+    const present = new Set((await this.#disk.list(this.#folder)).map(segmentNumber));
+    const chain: SegmentHeader[] = [];
+    let number: number | undefined = newest;
+    while (number !== undefined && present.has(number)) {
+      const known: SegmentHeader | undefined = this.#chain.find((segment) => segment.number === number);
+      const header: SegmentHeader | undefined = known ?? (await this.#readHeader(number));
+      if (header === undefined) break;
+      chain.unshift(header);
+      number = header.predecessor?.segment;
+    }
+    return chain;
+  }
+
+  async #readHeader(number: number): Promise<SegmentHeader | undefined> {
+    const file = await this.#open(number);
+    const read = await readSegmentHeader(file, this.#digest);
+    await file.close();
+    return read.kind === 'whole' ? read.header : undefined;
+  }
+
+  #open(segment: number): Promise<DiskFile> {
+    return this.#disk.open(`${this.#folder}/${segmentName(segment)}`, 'read');
+  }
+}

@@ -1,0 +1,374 @@
+import { assert } from '../base/assert.ts';
+import type { ByteWriter } from '../base/byteWriter.ts';
+import type { Clock, Digest, Disk, DiskError, DiskFile, Random, Timer } from '../base/ports.ts';
+import { Batch } from './batch.ts';
+import {
+  blockBytes,
+  encodeSegmentHeader,
+  type Predecessor,
+  type SegmentHeader,
+  segmentBytesMax,
+  segmentName,
+} from './frame.ts';
+import type { EventRecord } from './record.ts';
+import type { Durability, MessageOwner, NewMessage } from './spool.ts';
+
+export interface WriterPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly digest: Digest;
+}
+
+export interface WriterStart {
+  readonly folder: string;
+  readonly epoch: number;
+  /** The largest segment number in the folder; the writer's first is the next one. */
+  readonly lastSegment: number;
+  readonly predecessor: Predecessor | undefined;
+  /** What outcomes wait for, and the least that messages wait for. */
+  readonly durability: Durability;
+}
+
+/** What the writer tells its spool. */
+export interface WriterEvents {
+  opened(header: SegmentHeader): void;
+  /** The batch is durable; called in batch order, after every owner of the batch had its answer. */
+  published(batch: Batch, header: SegmentHeader): void;
+  failed(code: string, segment: number): void;
+}
+
+interface OpenSegment {
+  readonly header: SegmentHeader;
+  readonly file: DiskFile;
+  endAt: number;
+  /** The last batch of this segment that was published; 0 for none. */
+  publishedThrough: number;
+  /** The last batch known synced; behind `publishedThrough` only with durability os or none. */
+  syncedThrough: number;
+  /** The segment's directory entry is durable. */
+  folderSynced: boolean;
+}
+
+const eventBatchMax = 256;
+const eventDelayMs = 100;
+const reopenDelayMs = { first: 100, last: 2000 };
+
+/**
+ * Group commit (architecture 5, Writing): one write and one sync a batch. The next batch gathers
+ * meanwhile, and its write may overlap the running sync. A failed write or sync is final for
+ * everything of its segment that was not published.
+ */
+export class SegmentWriter {
+  readonly #ports: WriterPorts;
+  readonly #start: WriterStart;
+  readonly #events: WriterEvents;
+  #segment: OpenSegment | undefined;
+  #lastSegment: number;
+  #nextBatch = 1;
+  /** Where the next segment's header points. */
+  #predecessor: Predecessor | undefined;
+  /** The first batch of a new segment must be published even when it is empty: after recovery, after a failure. */
+  #mustPublish = true;
+  readonly #gathering: Batch[] = [];
+  #opening = false;
+  #writing: Batch | undefined;
+  /** Written while a sync runs; at most one. */
+  #written: Batch[] = [];
+  #syncing: Batch[] = [];
+  /** Batches of a segment that failed, oldest first; their 451s wait for the next segment. */
+  #failedBatches: Batch[] = [];
+  #failed = false;
+  readonly #refused: MessageOwner[] = [];
+  #reopenDelayMs = reopenDelayMs.first;
+  #eventTimer: Timer | undefined;
+  #closing: (() => void) | undefined;
+  #pendingBytes = 0;
+  #unsyncedEvents = 0;
+  readonly #buffers: ByteWriter[] = [];
+
+  constructor(ports: WriterPorts, start: WriterStart, events: WriterEvents) {
+    this.#ports = ports;
+    this.#start = start;
+    this.#events = events;
+    this.#lastSegment = start.lastSegment;
+    this.#predecessor = start.predecessor;
+    this.#pump();
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get unsyncedEvents(): number {
+    return this.#unsyncedEvents;
+  }
+
+  /** When the oldest unpublished event was put, monotonic; Infinity when all are durable. */
+  get oldestEventMs(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    const unpublished = [this.#failedBatches, this.#syncing, this.#written, this.#gathering];
+    for (const batches of unpublished) {
+      for (const batch of batches) oldest = Math.min(oldest, batch.oldestEventMs);
+    }
+    return Math.min(oldest, this.#writing?.oldestEventMs ?? oldest);
+  }
+
+  putMessage(message: NewMessage, owner: MessageOwner): void {
+    const answered = message.durability === 'none';
+    this.#gatheringBatch().addMessage(message, owner, answered);
+    this.#pendingBytes += message.content.sizeBytes;
+    if (answered) owner.answer(true);
+    this.#pump();
+  }
+
+  putEvent(record: EventRecord): void {
+    this.#gatheringBatch().addEvent(record, this.#ports.clock.monotonicMs());
+    this.#unsyncedEvents += 1;
+    this.#pump();
+  }
+
+  /** Publishes everything that was put, then closes the segment. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#closing = resolve;
+      this.#pump();
+    });
+  }
+
+  #gatheringBatch(): Batch {
+    const last = this.#gathering.at(-1);
+    if (last !== undefined && !last.isFull) return last;
+    const batch = new Batch(this.#buffers.pop());
+    this.#gathering.push(batch);
+    return batch;
+  }
+
+  /** Starts whatever may start now. Every completion ends here. */
+  #pump(): void {
+    if (this.#opening || this.#writing !== undefined) return;
+    if (this.#failed) {
+      if (this.#syncing.length === 0) this.#startOver();
+      return;
+    }
+    const segment = this.#segment;
+    const inFlight = this.#syncing.length + this.#written.length;
+    if (segment === undefined || segment.endAt >= segmentBytesMax) {
+      // The header says which batches of the old segment count: it waits for all of its syncs.
+      if (inFlight === 0 && (this.#mustPublish || this.#isDue())) this.#openNext();
+      else if (inFlight === 0) this.#finishClosing();
+      return;
+    }
+    if (this.#written.length > 0) return;
+    if (this.#mustPublish || this.#isDue()) this.#write(segment, this.#gathering.shift() ?? new Batch());
+    else if (inFlight === 0) this.#finishClosing();
+  }
+
+  #isDue(): boolean {
+    const batch = this.#gathering[0];
+    if (batch === undefined) return false;
+    if (batch.messages.length > 0 || this.#gathering.length > 1 || this.#closing !== undefined) return true;
+    const dueInMs = batch.oldestEventMs + eventDelayMs - this.#ports.clock.monotonicMs();
+    if (batch.events.length >= eventBatchMax || dueInMs <= 0) return true;
+    this.#eventTimer ??= this.#ports.clock.after(dueInMs, () => {
+      this.#eventTimer = undefined;
+      this.#pump();
+    });
+    return false;
+  }
+
+  #openNext(): void {
+    const { disk, random } = this.#ports;
+    const { folder, epoch } = this.#start;
+    const old = this.#segment;
+    this.#opening = true;
+    if (old !== undefined && old.syncedThrough < old.publishedThrough) {
+      // Without syncs of its own, what the next header claims to be there must be made true first.
+      this.#makeDurable(old, old.publishedThrough).then(
+        () => this.#openNext(),
+        (error: DiskError) => {
+          this.#opening = false;
+          this.#fail(error, old.header.number);
+        },
+      );
+      return;
+    }
+    this.#retire();
+    this.#lastSegment += 1;
+    const header: SegmentHeader = {
+      number: this.#lastSegment,
+      epoch,
+      salt: random.u32(),
+      firstBatch: this.#nextBatch,
+      predecessor: this.#predecessor,
+    };
+    disk.open(`${folder}/${segmentName(header.number)}`, 'create', 0o600).then(
+      (file) => {
+        this.#opening = false;
+        this.#segment = {
+          header,
+          file,
+          endAt: 0,
+          publishedThrough: 0,
+          syncedThrough: 0,
+          folderSynced: false,
+        };
+        this.#events.opened(header);
+        this.#pump();
+      },
+      (error: DiskError) => {
+        this.#opening = false;
+        this.#fail(error, header.number);
+      },
+    );
+  }
+
+  /** The open segment takes no more batches. */
+  #retire(): void {
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    this.#segment = undefined;
+    if (segment.publishedThrough > 0) {
+      this.#predecessor = { segment: segment.header.number, lastBatch: segment.publishedThrough };
+    }
+    segment.file.close().catch(() => undefined);
+  }
+
+  #write(segment: OpenSegment, batch: Batch): void {
+    const { header, syncedThrough } = segment;
+    const isFirst = segment.endAt === 0;
+    const startAt = isFirst ? blockBytes : segment.endAt;
+    const place = { epoch: header.epoch, salt: header.salt, number: this.#nextBatch, syncedThrough, startAt };
+    const frame = batch.seal(place, this.#ports.digest);
+    const chunks = isFirst ? [encodeSegmentHeader(header, this.#ports.digest), ...frame] : frame;
+    this.#nextBatch += 1;
+    this.#mustPublish = false;
+    this.#writing = batch;
+    const from = segment.endAt;
+    segment.endAt = startAt + batch.frameBytes;
+    segment.file.write(chunks, from).then(
+      () => {
+        this.#writing = undefined;
+        this.#written.push(batch);
+        answerWritten(batch);
+        this.#sync(segment);
+        this.#pump();
+      },
+      (error: DiskError) => {
+        this.#writing = undefined;
+        this.#failedBatches.push(batch);
+        this.#fail(error, header.number);
+      },
+    );
+  }
+
+  #sync(segment: OpenSegment): void {
+    if (this.#failed || this.#syncing.length > 0 || this.#written.length === 0) return;
+    this.#syncing = this.#written;
+    this.#written = [];
+    const needsSync = this.#start.durability === 'sync' || this.#syncing.some((batch) => batch.needsSync);
+    const last = this.#syncing.at(-1)!.number;
+    const durable = needsSync ? this.#makeDurable(segment, last) : Promise.resolve();
+    durable.then(
+      () => {
+        const synced = this.#syncing;
+        this.#syncing = [];
+        for (const batch of synced) this.#publish(batch, segment);
+        this.#sync(segment);
+        this.#pump();
+      },
+      (error: DiskError) => {
+        // What was written behind these batches fails with them: architecture 5, "A failed sync is final".
+        this.#failedBatches.unshift(...this.#syncing, ...this.#written);
+        this.#syncing = [];
+        this.#written = [];
+        this.#fail(error, segment.header.number);
+      },
+    );
+  }
+
+  async #makeDurable(segment: OpenSegment, through: number): Promise<void> {
+    await segment.file.sync();
+    if (!segment.folderSynced) await this.#ports.disk.syncFolder(this.#start.folder);
+    segment.folderSynced = true;
+    segment.syncedThrough = through;
+  }
+
+  #publish(batch: Batch, segment: OpenSegment): void {
+    segment.publishedThrough = batch.number;
+    this.#reopenDelayMs = reopenDelayMs.first;
+    for (const pending of batch.messages) {
+      this.#pendingBytes -= pending.message.content.sizeBytes;
+      if (!pending.answered) pending.owner.answer(true);
+      pending.owner.owed({ segment: segment.header.number, ...batch.recordPlace(pending) });
+    }
+    this.#unsyncedEvents -= batch.events.length;
+    // What was refused cannot come back from here on: the header of this segment excludes it.
+    for (const owner of this.#refused.splice(0)) owner.answer(false);
+    this.#events.published(batch, segment.header);
+    if (this.#buffers.length < 4) this.#buffers.push(batch.release());
+  }
+
+  #fail(error: DiskError, segment: number): void {
+    this.#failed = true;
+    this.#events.failed(error.code, segment);
+    this.#pump();
+  }
+
+  /** Nothing of the failed segment is under way any more: take its outcomes along into a new one. */
+  #startOver(): void {
+    const failed = [...this.#failedBatches, ...this.#written];
+    this.#failedBatches = [];
+    this.#written = [];
+    this.#retire();
+    const again = new Batch();
+    for (const batch of failed) {
+      for (const record of batch.events) again.addEvent(record, batch.oldestEventMs);
+      for (const pending of batch.messages) {
+        if (pending.answered) {
+          again.addMessage(pending.message, pending.owner, true);
+        } else {
+          this.#refused.push(pending.owner);
+          this.#pendingBytes -= pending.message.content.sizeBytes;
+        }
+      }
+    }
+    if (!again.isEmpty) this.#gathering.unshift(again);
+    this.#mustPublish = true;
+    this.#opening = true;
+    this.#ports.clock.after(this.#reopenDelayMs, () => {
+      this.#opening = false;
+      this.#failed = false;
+      this.#pump();
+    });
+    this.#reopenDelayMs = Math.min(this.#reopenDelayMs * 2, reopenDelayMs.last);
+  }
+
+  #finishClosing(): void {
+    if (this.#closing === undefined || this.#gathering.length > 0) return;
+    assert(this.#unsyncedEvents === 0, 'a closed spool has published every event');
+    const closed = this.#closing;
+    this.#closing = undefined;
+    this.#eventTimer?.cancel();
+    const segment = this.#segment;
+    this.#segment = undefined;
+    if (segment === undefined) {
+      closed();
+      return;
+    }
+    const synced =
+      segment.syncedThrough < segment.publishedThrough
+        ? this.#makeDurable(segment, segment.publishedThrough)
+        : Promise.resolve();
+    synced.finally(() => segment.file.close()).then(closed, closed);
+  }
+}
+
+/** `durability os`: the kernel has it, the reply may leave. */
+function answerWritten(batch: Batch): void {
+  for (const pending of batch.messages) {
+    if (pending.answered || pending.message.durability !== 'os') continue;
+    pending.answered = true;
+    pending.owner.answer(true);
+  }
+}

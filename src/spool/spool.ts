@@ -1,0 +1,64 @@
+import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
+import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
+import type { MessageId } from '../message/messageId.ts';
+import type { EventRecord } from './record.ts';
+
+/** What a positive reply waits for: on disk, handed to the kernel, in memory (powermta b.10). */
+export type Durability = 'sync' | 'os' | 'none';
+
+export interface NewMessage {
+  readonly envelope: Envelope;
+  readonly content: Content;
+  readonly durability: Durability;
+}
+
+/** Whoever puts a message is told twice; with `durability sync` both come together. */
+export interface MessageOwner {
+  /** The reply may leave: 250 when stored, 451 when not. Comes once. */
+  answer(stored: boolean): void;
+  /** The message is owed from now on, and lies there. Comes once, and only for a stored message. */
+  owed(location: SpoolLocation): void;
+}
+
+/**
+ * The durable truth about accepted mail (architecture 5). One writer, one folder. A second
+ * implementation (PostgreSQL) is to stand behind the same methods.
+ */
+export interface Spool {
+  /** A new id, never used before in this folder. */
+  nextId(): MessageId;
+  putMessage(message: NewMessage, owner: MessageOwner): void;
+  /** Outcomes and deferrals. They become durable within 100 ms or with the next message. */
+  putEvent(record: EventRecord): void;
+  /** The stored message, checked against its CRCs. */
+  read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure>;
+  /** Every cursor has passed this batch: segments up to it may go when nothing in them is owed. */
+  recorded(position: BatchPosition): void;
+  /** Bytes handed over and not yet published: the engine stops reading clients above its budget. */
+  readonly pendingBytes: number;
+  /** Outcomes given and not yet published: each is a possible duplicate should the power fail now. */
+  readonly unsyncedEvents: number;
+  /** True when no outcome became durable for 5 s: then no new delivery starts. */
+  outcomesStalled(nowMs: number): boolean;
+  /** Publishes what was put, then closes. Nothing may be put afterwards. */
+  close(): Promise<void>;
+}
+
+export interface StoredMessage {
+  readonly kind: 'stored';
+  readonly envelope: Envelope;
+  readonly content: Content;
+}
+
+export interface SpoolReadFailure {
+  readonly kind: 'unreadable';
+  /** `damaged`, or the system's code. */
+  readonly code: string;
+}
+
+/** What the spool tells the engine of its own accord. */
+export interface SpoolEvents {
+  published(watermark: Watermark): void;
+  /** A write or sync failed; the spool goes on in a new segment. For the log and the operator. */
+  failed(code: string, segment: number): void;
+}
