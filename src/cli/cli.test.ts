@@ -1,0 +1,221 @@
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Sink, type Verdict } from '../../test/ledger/sink.ts';
+import { systemNet } from '../base/node/net.ts';
+import { serveControl } from '../control/server.ts';
+import { AccountingTail, valueIn } from './accountingTail.ts';
+import { durationText } from './durationText.ts';
+import { type Io, pairLines, wantsColor } from './io.ts';
+import { runProgram } from './program.ts';
+import { queueLines } from './queueList.ts';
+import { submit } from './smtpClient.ts';
+import { testMessage, withCrlf } from './testMessage.ts';
+
+let folder: string;
+let sink: Sink | undefined;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'penstock-cli-'));
+});
+afterEach(async () => {
+  await sink?.stop();
+  sink = undefined;
+  await rm(folder, { recursive: true });
+});
+
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1'));
+
+test('pairs fit 80 columns, values under each other', () => {
+  const lines = pairLines([
+    ['a', 'short'],
+    ['longer', `${'word '.repeat(30)}${'x'.repeat(100)}`],
+  ]);
+  expect(lines[0]).toBe('a:      short');
+  expect(lines.every((line) => line.length <= 80)).toBe(true);
+  expect(lines.slice(2).every((line) => line.startsWith('        '))).toBe(true);
+});
+
+test('colour is for terminals that did not refuse it', () => {
+  expect(wantsColor(true, {})).toBe(true);
+  expect(wantsColor(true, { NO_COLOR: '1' })).toBe(false);
+  expect(wantsColor(true, { NO_COLOR: '' })).toBe(true);
+  expect(wantsColor(false, {})).toBe(false);
+});
+
+test.each([
+  [0, '0s'],
+  [59_999, '59s'],
+  [3_600_000, '1h 0m'],
+  [90_061_000, '1d 1h'],
+])('%d ms read %s', (ms, text) => {
+  expect(durationText(ms)).toBe(text);
+});
+
+test('queues are a table, each with the reason why it waits', () => {
+  const queue = { recipients: 12, inDelivery: 1, connections: 2, connectionsMax: 20 };
+  const lines = queueLines(
+    {
+      schema: 'penstock.queueList/1',
+      queues: [
+        { ...queue, name: 'gmail.test/mta1', nextTryMs: 61_000, lastError: '421 4.7.0 slow down' },
+        { ...queue, name: 'x.test/mta1', nextTryMs: undefined, lastError: '' },
+      ],
+    },
+    1000,
+  );
+  expect(lines).toHaveLength(4);
+  expect(lines[0]).toMatch(/^queue +recipients +delivering +connections +next try$/);
+  expect(lines[1]).toMatch(/^gmail\.test\/mta1 +12 +1 +2\/20 +in 1m 0s$/);
+  expect(lines[2]).toBe('  421 4.7.0 slow down');
+  expect(lines[3]).toMatch(/now$/);
+});
+
+test('a message has CRLF line ends throughout, and no field can be smuggled through the subject', () => {
+  const message = { from: 'a@b.test', to: 'c@d.test', nowMs: 0, zoneOffsetMinutes: 0, id: 'i' };
+  const text = Buffer.from(testMessage({ ...message, subject: 'x\r\nBcc: y', body: 'a\nb' })).toString();
+  expect(text).not.toMatch(/(^|[^\r])\n/);
+  expect(text).toContain('\r\nSubject: x Bcc: y\r\n');
+  expect(text).toContain('\r\nMessage-ID: <i@b.test>\r\n');
+  expect(text.endsWith('\r\n\r\na\r\nb\r\n')).toBe(true);
+  expect(Buffer.from(testMessage({ ...message, subject: 'ü', body: '' })).toString()).toContain(
+    '\r\nSubject: =?utf-8?B?w7w=?=\r\n',
+  );
+});
+
+test('a file keeps its octets, whatever they are, but for its line ends', () => {
+  expect([...withCrlf(Uint8Array.of(0x80, 0x0a, 0xff, 0x0d, 0x0a))]).toEqual([0x80, 13, 10, 0xff, 13, 10]);
+});
+
+test('what is submitted arrives octet for octet, dots and all, and the dialogue is shown', async () => {
+  const contents = new Map<string, Buffer[]>();
+  sink = await Sink.start({ receptions: [], contents });
+  const content = bytes('Subject: x\r\n\r\n.\r\n..\r\n\x80\xff\r\n');
+  const shown: string[] = [];
+  const listener = { address: '127.0.0.1', port: sink.port };
+  const result = await submit(systemNet(), { listener, from: 'a@b', to: 'c@d', content }, (side, line) => {
+    shown.push(`${side}: ${line}`);
+  });
+  expect(result).toEqual({ kind: 'accepted', reply: '250 2.0.0 taken' });
+  expect(new Uint8Array(contents.get('c@d')![0]!)).toEqual(content);
+  expect(shown).toContain('C: MAIL FROM:<a@b> BODY=8BITMIME');
+  expect(shown[0]).toBe('S: 220 sink.test ESMTP');
+  expect(shown.at(-1)).toBe('S: 221 2.0.0 bye');
+});
+
+test('a refusal, a hang-up and a closed port are results, not exceptions', async () => {
+  const verdicts = new Map<string, Verdict>([
+    ['no@d', { reply: '550 5.1.1 no' }],
+    ['bye@d', 'hangUp'],
+  ]);
+  sink = await Sink.start({ receptions: [], judge: (_, recipient) => verdicts.get(recipient) });
+  const listener = { address: '127.0.0.1', port: sink.port };
+  const to = (recipient: string): Promise<unknown> =>
+    submit(systemNet(), { listener, from: 'a@b', to: recipient, content: bytes('x\r\n') }, () => {});
+  expect(await to('no@d')).toEqual({ kind: 'refused', reply: '550 5.1.1 no' });
+  expect(await to('bye@d')).toEqual({ kind: 'unreachable', code: 'CLOSED' });
+  await sink.stop();
+  expect(await to('c@d')).toEqual({ kind: 'unreachable', code: 'ECONNREFUSED' });
+});
+
+test('the tail of the accounting is what came since, across half lines and new files', async () => {
+  const path = join(folder, 'acct.csv');
+  const first = join(folder, 'acct-2026-11-23-0000.csv');
+  const second = join(folder, 'acct-2026-11-23-0001.csv');
+  await writeFile(first, 'type,rcpt,vmta\r\nd,old@x,\r\n');
+  const tail = await AccountingTail.start([path]);
+  expect(await tail.read()).toEqual([]);
+  await appendFile(first, 'd,new@x,"a ""b"""\r\nt,ha');
+  const rows = await tail.read();
+  expect(rows).toHaveLength(1);
+  expect(valueIn(rows[0]!, 'rcpt')).toBe('new@x');
+  expect(valueIn(rows[0]!, 'vmta')).toBe('a "b"');
+  await appendFile(first, 'lf@x,\r\n');
+  await writeFile(second, 'type,rcpt,vmta\r\nb,next@x,\r\n');
+  expect((await tail.read()).map((row) => valueIn(row, 'rcpt'))).toEqual(['half@x', 'next@x']);
+});
+
+const configText = (relayTo: string): string => `postmaster a@x.test
+host-name x.test
+smtp-listener 0.0.0.0:2525
+<source ${relayTo}>
+  always-allow-relaying yes
+</source>
+<virtual-mta v>
+  smtp-source-host 192.0.2.1 v.x.test
+</virtual-mta>
+<domain *>
+  smtp-hosts [192.0.2.9]:25
+</domain>
+`;
+
+async function typed(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const io: Io = {
+    out: (line) => void out.push(line),
+    err: (line) => void err.push(line),
+    dim: (text) => text,
+  };
+  const code = await runProgram(argv, io, '1.2.3');
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+test.each([
+  [['--version'], 0],
+  [['--help'], 0],
+  [['send', '--help'], 0],
+  [[], 64],
+  [['fly'], 64],
+  [['queue'], 64],
+  [['status', '--wings'], 64],
+  [['check'], 64],
+  [['send'], 64],
+  [['send', '--to', 'a@b>\r\nRSET'], 64],
+  [['send', '--to', 'a@b', '--listener', '99999'], 64],
+  [['send', '--to', 'a@b', '--wait', 'long'], 64],
+])('penstock %j exits %d', async (argv, code) => {
+  expect((await typed(...argv)).code).toBe(code);
+});
+
+test('check passes a sound configuration and prints the theorem', async () => {
+  const file = join(folder, 'config');
+  await writeFile(file, configText('10.0.0.0/8'));
+  const { code, out } = await typed('check', file);
+  expect(code).toBe(0);
+  expect(out).toContain('0.0.0.0:2525');
+  const report = JSON.parse((await typed('check', file, '--json')).out) as Record<string, unknown>;
+  expect(report).toMatchObject({ schema: 'penstock.check/1', errors: 0 });
+});
+
+test('an open relay is refused by check and by run', async () => {
+  const file = join(folder, 'config');
+  await writeFile(file, configText('0/0'));
+  const checked = await typed('check', file);
+  expect(checked.code).toBe(2);
+  expect(checked.out).toContain('E-OPEN-RELAY');
+  const run = await typed('run', '--config', file);
+  expect(run.code).toBe(2);
+  expect(run.err).toContain('E-OPEN-RELAY');
+  expect(run.err).toContain('is not started');
+});
+
+test('without a daemon the verbs say so, and how to start one', async () => {
+  const { code, err } = await typed('status', '--socket', join(folder, 'none.sock'));
+  expect(code).toBe(4);
+  expect(err).toContain('penstock run');
+});
+
+test('status, queue list and stop print what the daemon answers, as text or as its JSON', async () => {
+  const path = join(folder, 'c.sock');
+  const queues = { schema: 'penstock.queueList/1', queues: [] };
+  const server = await serveControl(path, new Map([['queue.list', () => queues]]));
+  expect(await typed('queue', 'list', '--socket', path)).toMatchObject({
+    code: 0,
+    out: 'No queue holds mail.',
+  });
+  expect(JSON.parse((await typed('queue', 'list', '--json', '--socket', path)).out)).toEqual(queues);
+  expect(await typed('queue', 'list', '--quiet', '--socket', path)).toMatchObject({ code: 0, out: '' });
+  expect((await typed('status', '--socket', path)).err).toContain('UNKNOWN_VERB');
+  await server.close();
+});

@@ -1,0 +1,19 @@
+/** Every exit code of every verb; docs/exit-codes.md says the same to readers. */
+export const exitCodes = {
+  ok: { code: 0, meaning: 'Fine.' },
+  refused: {
+    code: 1,
+    meaning: 'Refused by the listener or bounced (`send`), or warnings under `--strict` (`check`).',
+  },
+  error: {
+    code: 2,
+    meaning: 'Errors in the configuration, an unsafe configuration, or a start that failed.',
+  },
+  unknown: { code: 3, meaning: 'Unknown: not enough data, or no accounting row in time (`send`).' },
+  unreachable: { code: 4, meaning: 'The daemon, or the listener for `send`, cannot be reached.' },
+  permission: { code: 5, meaning: 'Permission denied: the control socket, a port, a file.' },
+  usage: { code: 64, meaning: 'The command line was not understood.' },
+  interrupted: { code: 130, meaning: 'Interrupted.' },
+} as const;
+
+export type ExitName = keyof typeof exitCodes;

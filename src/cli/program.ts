@@ -1,0 +1,74 @@
+import { Command, CommanderError } from 'commander';
+import { check } from './check.ts';
+import { type ExitName, exitCodes } from './exitCodes.ts';
+import type { Io } from './io.ts';
+import { queueList } from './queueList.ts';
+import { run } from './run.ts';
+import { send } from './send.ts';
+import { status } from './status.ts';
+import { stop } from './stop.ts';
+import type { GivenOptions, Verb } from './verb.ts';
+
+export const verbs: readonly Verb[] = [run, check, send, status, queueList, stop];
+
+const commonOptions: Verb['options'] = [
+  { flags: '--config PATH', meaning: 'the configuration; default: the embedded one' },
+  { flags: '--socket PATH', meaning: "the daemon's control socket; default: beside its spool" },
+  { flags: '--json', meaning: 'one JSON object instead of text' },
+  { flags: '--quiet', meaning: 'say only what went wrong' },
+  // Obeyed in main.ts, before there is anything to colour.
+  { flags: '--no-color', meaning: 'plain text, as with NO_COLOR set' },
+];
+
+/** Runs what was typed (without `node` and the script) and gives the exit code. */
+export async function runProgram(argv: readonly string[], io: Io, version: string): Promise<number> {
+  let exit: ExitName = 'ok';
+  const program = describe(version, io, async (verb, argument, options) => {
+    exit = await verb.run(options.quiet ? { ...io, out: () => {} } : io, { argument, options });
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version that were asked for are fine; everything else is a command line not understood.
+    exit = error.exitCode === 0 ? 'ok' : 'usage';
+  }
+  return exitCodes[exit].code;
+}
+
+type Act = (verb: Verb, argument: string, options: GivenOptions) => Promise<void>;
+
+function describe(version: string, io: Io, act: Act): Command {
+  const program = new Command('penstock')
+    .description("A high-volume outbound MTA that reads PowerMTA's configuration.")
+    .version(version);
+  tame(program, io);
+  for (const verb of verbs) {
+    const words = verb.name.split(' ');
+    const name = words.pop()!;
+    const command = words.reduce((parent, word) => groupOf(parent, word, io), program).command(name);
+    tame(command.description(verb.summary), io);
+    if (verb.argument !== undefined) command.argument(`<${verb.argument[0]}>`, verb.argument[1]);
+    for (const { flags, meaning, required } of [...verb.options, ...commonOptions]) {
+      const shown = flags.replace(/ (\S+)$/, ' <$1>');
+      if (required) command.requiredOption(shown, meaning);
+      else command.option(shown, meaning);
+    }
+    command.action((...args: unknown[]) =>
+      act(verb, verb.argument === undefined ? '' : String(args[0]), command.opts<GivenOptions>()),
+    );
+  }
+  return program;
+}
+
+function groupOf(parent: Command, word: string, io: Io): Command {
+  return parent.commands.find((command) => command.name() === word) ?? tame(parent.command(word), io);
+}
+
+/** Commander would write and end the process by itself. */
+function tame(command: Command, io: Io): Command {
+  return command.exitOverride().configureOutput({
+    writeOut: (text) => io.out(text.trimEnd()),
+    writeErr: (text) => io.err(text.trimEnd()),
+  });
+}

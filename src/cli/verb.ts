@@ -1,0 +1,41 @@
+import type { ExitName } from './exitCodes.ts';
+import type { Io } from './io.ts';
+
+/** One command of `penstock`, as data for commander and for the documents. */
+export interface Verb {
+  /** `status`, `queue list`. */
+  readonly name: string;
+  readonly summary: string;
+  /** `FILE`, with what it is; required. */
+  readonly argument?: readonly [name: string, meaning: string];
+  /** Beside the common ones. */
+  readonly options: readonly VerbOption[];
+  run(io: Io, given: Given): Promise<ExitName>;
+}
+
+export interface VerbOption {
+  /** commander's form: `--to ADDRESS`. */
+  readonly flags: string;
+  readonly meaning: string;
+  readonly required?: true;
+}
+
+/** What was typed. Options by their long name in camelCase. */
+export interface Given {
+  readonly argument: string;
+  readonly options: GivenOptions;
+}
+
+export interface GivenOptions {
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly socket?: string;
+  readonly config?: string;
+  readonly [name: string]: string | boolean | undefined;
+}
+
+/** The value of an option that takes one. */
+export function textOption(options: GivenOptions, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' ? value : undefined;
+}

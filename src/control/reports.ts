@@ -1,0 +1,71 @@
+/**
+ * What the daemon's handlers answer, by verb: `status`, `queue.list`, `stop`. Each is printed as is
+ * under `--json`; the schema number rises when a field changes its meaning or goes.
+ */
+export interface StatusReport {
+  readonly schema: 'penstock.status/1';
+  readonly version: string;
+  readonly pid: number;
+  /** Wall milliseconds. */
+  readonly startedMs: number;
+  readonly uptimeMs: number;
+  readonly configFile: string;
+  readonly durability: string;
+  readonly listeners: readonly ListenerReport[];
+  readonly spool: SpoolReport;
+  readonly queues: QueueTotals;
+  readonly outgoingConnections: number;
+  readonly acctFiles: readonly AcctFileReport[];
+}
+
+export interface ListenerReport {
+  readonly address: string;
+  readonly port: number;
+  readonly connections: number;
+  readonly acceptedTotal: number;
+  readonly refusedTotal: number;
+  readonly messagesTotal: number;
+}
+
+export interface SpoolReport {
+  readonly folder: string;
+  readonly messages: number;
+  readonly recipients: number;
+  readonly bytes: number;
+}
+
+export interface QueueTotals {
+  readonly queues: number;
+  readonly recipients: number;
+  readonly deliveredTotal: number;
+  readonly failedTotal: number;
+  readonly deferredTotal: number;
+}
+
+export interface AcctFileReport {
+  /** As configured; the files themselves carry date and number (powermta d.5). */
+  readonly path: string;
+}
+
+export interface QueueListReport {
+  readonly schema: 'penstock.queueList/1';
+  readonly queues: readonly QueueReport[];
+}
+
+export interface QueueReport {
+  /** `domain/vmta`. */
+  readonly name: string;
+  readonly recipients: number;
+  readonly inDelivery: number;
+  readonly connections: number;
+  readonly connectionsMax: number;
+  /** Wall milliseconds before which nothing starts; undefined: now. */
+  readonly nextTryMs: number | undefined;
+  /** The last deferral's reply, or ''. */
+  readonly lastError: string;
+}
+
+export interface StopReport {
+  readonly schema: 'penstock.stop/1';
+  readonly pid: number;
+}

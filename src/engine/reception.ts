@@ -1,0 +1,295 @@
+import type { Clock, Connection, ConnectionEvents, Log } from '../base/ports.ts';
+import type { Access, ConnectAllowed } from '../access/access.ts';
+import { admit, type ListenerPlan } from '../listener/listenerPlan.ts';
+import { replies } from '../protocol/replies.ts';
+import { type Reply, replyText } from '../protocol/reply.ts';
+import type { SessionPolicy } from '../session/commands.ts';
+import {
+  type ReceivedMessage,
+  ServerSession,
+  type SessionEffect,
+  type StoredAnswer,
+} from '../session/serverSession.ts';
+
+/** Who hands over a message: what the envelope and the trace header say of it. */
+export interface Injector {
+  readonly listenerIndex: number;
+  readonly connection: Connection;
+  readonly allowed: ConnectAllowed;
+}
+
+/** What the receptions need of the engine. */
+export interface ReceptionSetup {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly access: Access;
+  readonly plan: ListenerPlan;
+  readonly hostName: string;
+  /** Bytes put into the spool and not yet on disk. */
+  pendingBytes(): number;
+  /** Stores the message and answers once, now or later. */
+  store(message: ReceivedMessage, injector: Injector, answer: (stored: StoredAnswer) => void): void;
+}
+
+export interface ListenerCounts {
+  connections: number;
+  acceptedTotal: number;
+  refusedTotal: number;
+  messagesTotal: number;
+}
+
+/** Content and input held for all clients together, and what waits for the disk: over it MAIL gets 452. */
+const receptionBudgetBytes = 256 * 1024 * 1024;
+/** One client's held input over which its socket is not read while a message is being stored. */
+const backlogMaxBytes = 256 * 1024;
+/** Replies a client has not read, over which we stop reading it. */
+const unreadRepliesMaxBytes = 64 * 1024;
+
+const encoder = new TextEncoder();
+
+/** The inbound side of an engine: every connection of every listener. */
+export class Receptions {
+  readonly setup: ReceptionSetup;
+  readonly counts: readonly ListenerCounts[];
+  readonly #open = new Set<Reception>();
+  #beingRefused = 0;
+  #heldBytes = 0;
+  #shuttingDown = false;
+
+  constructor(setup: ReceptionSetup) {
+    this.setup = setup;
+    this.counts = setup.plan.endpoints.map(() => ({
+      connections: 0,
+      acceptedTotal: 0,
+      refusedTotal: 0,
+      messagesTotal: 0,
+    }));
+  }
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  get isShort(): boolean {
+    return this.#heldBytes + this.setup.pendingBytes() > receptionBudgetBytes;
+  }
+
+  /** The access decision comes before a byte is sent; then the slots; then the greeting. */
+  accept(listenerIndex: number, connection: Connection): ConnectionEvents {
+    const { access, plan, log } = this.setup;
+    const counts = this.counts[listenerIndex]!;
+    const verdict = access.connect({ clientAddress: connection.remote.address, listenerIndex });
+    if (verdict.kind === 'reset') {
+      counts.refusedTotal += 1;
+      log.write('info', 'listener.reset', {
+        client: connection.remote.address,
+        reason: verdict.reason,
+        line: verdict.decidedBy?.line,
+      });
+      connection.reset();
+      return silent;
+    }
+    if (verdict.kind === 'refused') {
+      log.write('info', 'listener.refused', { client: connection.remote.address, line: verdict.decidedBy?.line });
+      return this.#refuse(connection, counts, verdict.reply);
+    }
+    const sessions = this.counts.map(({ connections }) => connections);
+    const admission = this.#shuttingDown
+      ? ({ kind: 'busy', reply: replies.shuttingDown } as const)
+      : admit(plan, listenerIndex, sessions, this.#beingRefused);
+    if (admission.kind === 'busy') return this.#refuse(connection, counts, admission.reply);
+    if (admission.kind === 'reset') {
+      counts.refusedTotal += 1;
+      connection.reset();
+      return silent;
+    }
+    counts.acceptedTotal += 1;
+    counts.connections += 1;
+    const reception = new Reception(this, counts, { listenerIndex, connection, allowed: verdict });
+    this.#open.add(reception);
+    reception.greet();
+    return reception;
+  }
+
+  /** Closes who is past a deadline. */
+  tick(nowMs: number): void {
+    for (const reception of this.#open) reception.tick(nowMs);
+  }
+
+  /** 421 to everybody; a message on its way is finished first. */
+  shutDown(): void {
+    this.#shuttingDown = true;
+    for (const reception of this.#open) reception.shutDown();
+  }
+
+  /** Drops whoever is still there. */
+  resetAll(): void {
+    for (const reception of this.#open) reception.connection.reset();
+  }
+
+  held(byBytes: number): void {
+    this.#heldBytes += byBytes;
+  }
+
+  gone(reception: Reception, counts: ListenerCounts): void {
+    if (this.#open.delete(reception)) counts.connections -= 1;
+  }
+
+  #refuse(connection: Connection, counts: ListenerCounts, reply: Reply): ConnectionEvents {
+    counts.refusedTotal += 1;
+    this.#beingRefused += 1;
+    connection.write([encoder.encode(replyText(reply))]);
+    connection.end();
+    // Its owner is gone with the reply; who does not close soon is dropped.
+    const timer = this.setup.clock.after(refusedLingerMs, () => connection.reset());
+    return {
+      ...silent,
+      closed: () => {
+        timer.cancel();
+        this.#beingRefused -= 1;
+      },
+    };
+  }
+}
+
+const refusedLingerMs = 5000;
+const silent: ConnectionEvents = {
+  received: () => undefined,
+  ended: () => undefined,
+  drained: () => undefined,
+  closed: () => undefined,
+};
+
+/** One client: its session, its socket, and nothing decided here. */
+class Reception implements ConnectionEvents {
+  readonly connection: Connection;
+  readonly #receptions: Receptions;
+  readonly #counts: ListenerCounts;
+  readonly #injector: Injector;
+  readonly #session: ServerSession;
+  readonly #logsCommands: boolean;
+  #heldBytes = 0;
+  #paused = false;
+  #over = false;
+
+  constructor(receptions: Receptions, counts: ListenerCounts, injector: Injector) {
+    this.#receptions = receptions;
+    this.#counts = counts;
+    this.#injector = injector;
+    this.connection = injector.connection;
+    this.#logsCommands = injector.allowed.effective.logCommands.value;
+    this.#session = new ServerSession(policyOf(receptions, injector), receptions.setup.clock.monotonicMs());
+  }
+
+  greet(): void {
+    if (this.#injector.allowed.effective.logConnections.value) this.#log('listener.connected');
+    this.#apply(this.#session.start());
+  }
+
+  received(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.#apply(this.#session.received(bytes, this.#nowMs()));
+  }
+
+  ended(): void {
+    // The client will not send any more; a message being stored still gets its reply.
+    if (this.#session.deadlineMs !== Number.POSITIVE_INFINITY) this.connection.end();
+  }
+
+  drained(): void {
+    this.#review();
+  }
+
+  closed(error: string | undefined): void {
+    this.#over = true;
+    this.#receptions.held(-this.#heldBytes);
+    this.#heldBytes = 0;
+    this.#receptions.gone(this, this.#counts);
+    if (this.#injector.allowed.effective.logConnections.value) this.#log('listener.disconnected', { error });
+  }
+
+  tick(nowMs: number): void {
+    if (this.#session.deadlineMs <= nowMs) this.#apply(this.#session.tick(nowMs));
+    else if (this.connection.unsentBytes() > 0) this.#review();
+  }
+
+  shutDown(): void {
+    this.#apply(this.#session.shutDown(this.#nowMs()));
+  }
+
+  #apply(effects: readonly SessionEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'send') this.#send(effect.bytes);
+      else if (effect.kind === 'message') this.#store(effect.message);
+      else this.connection.end();
+    }
+    this.#review();
+  }
+
+  #send(bytes: Uint8Array): void {
+    if (this.#logsCommands) this.#log('session.reply', { text: latin1(bytes) });
+    this.connection.write([bytes]);
+  }
+
+  #store(message: ReceivedMessage): void {
+    this.#counts.messagesTotal += 1;
+    this.#receptions.setup.store(message, this.#injector, (answer) => {
+      // The client may have gone; what it handed over is kept all the same.
+      if (!this.#over) this.#apply(this.#session.stored(answer, this.#nowMs()));
+    });
+  }
+
+  /** Budgets, and whether this socket is read on. */
+  #review(): void {
+    if (this.#over) return;
+    const heldBytes = this.#session.heldBytes;
+    this.#receptions.held(heldBytes - this.#heldBytes);
+    this.#heldBytes = heldBytes;
+    const isStoring = this.#session.deadlineMs === Number.POSITIVE_INFINITY;
+    const pause =
+      (isStoring && heldBytes > backlogMaxBytes) || this.connection.unsentBytes() > unreadRepliesMaxBytes;
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    if (pause) this.connection.pause();
+    else this.connection.resume();
+  }
+
+  #nowMs(): number {
+    return this.#receptions.setup.clock.monotonicMs();
+  }
+
+  #log(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const { remote, local } = this.connection;
+    this.#receptions.setup.log.write('info', event, {
+      client: `${remote.address}:${remote.port}`,
+      listener: `${local.address}:${local.port}`,
+      ...fields,
+    });
+  }
+}
+
+function policyOf(receptions: Receptions, { allowed }: Injector): SessionPolicy {
+  const { effective } = allowed;
+  const { access, hostName } = receptions.setup;
+  return {
+    hostName,
+    maxMessageSizeBytes: effective.maxMessageSizeBytes.value,
+    maxRecipients: effective.maxRcptPerMessage.value,
+    maxMessageHops: effective.maxMessageHops.value,
+    allowChunking: effective.allowChunking.value,
+    allowSmtputf8: effective.allowSmtputf8.value,
+    commandTimeoutMs: effective.smtpCommandTimeoutMs.value,
+    dataTimeoutMs: effective.smtpDataTimeoutMs.value,
+    judgeRecipient: (path) => {
+      const verdict = access.recipient(allowed, path);
+      return verdict.kind === 'accepted' ? undefined : verdict.reply;
+    },
+    judgeSender: () => (receptions.isShort ? replies.outOfSpace : undefined),
+  };
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text.trimEnd();
+}

@@ -1,0 +1,321 @@
+import type { Connection, ConnectionEvents, PendingConnection } from '../base/ports.ts';
+import { type ClientEffect, ClientSession, type ConnectionFailure } from '../delivery/clientSession.ts';
+import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
+import { connectionPlan, nextHops, type PlannedEndpoint, type ResolvedHop, unresolvedHop } from '../delivery/nextHop.ts';
+import type { RemoteFacts } from '../delivery/outcome.ts';
+import type { EffectiveDomainSettings } from '../config/domainSettings.ts';
+import { type QueueName, splitQueueName } from '../message/names.ts';
+import type { Batch } from '../queue/schedule.ts';
+import type { SourceHost } from '../routing/routing.ts';
+import type { HeldMessage } from './heldContent.ts';
+import type { SendingSetup } from './sendings.ts';
+
+/** RFC 5321 section 4.5.3.2: PowerMTA has no directive for it. */
+const commandTimeoutMs = 300_000;
+
+interface Carried {
+  readonly batch: Batch;
+  readonly message: HeldMessage;
+}
+
+/**
+ * One delivery connection of one queue: finds an endpoint that answers, then carries batch after batch.
+ * What comes of it is told to `setup`; nothing is decided here.
+ */
+export class Sending implements ConnectionEvents {
+  readonly queue: QueueName;
+  readonly #setup: SendingSetup;
+  readonly #settings: EffectiveDomainSettings;
+  #sourceHost: SourceHost;
+  #plan: readonly PlannedEndpoint[] = [];
+  #nextEndpoint = 0;
+  #endpoint: PlannedEndpoint | undefined;
+  #session: ClientSession | undefined;
+  #pending: PendingConnection | undefined;
+  #connection: Connection | undefined;
+  readonly #carried = new Map<DeliveryTransaction, Carried>();
+  /** A batch whose content is being read from the spool. */
+  #loading: Batch | undefined;
+  #state: 'opening' | 'open' | 'over' = 'opening';
+  #messages = 0;
+  /** Since when it waits for mail; undefined while it does not. */
+  #idleSinceMs: number | undefined;
+  #failure: ConnectionFailure | undefined;
+
+  constructor(setup: SendingSetup, queue: QueueName, sourceHost: SourceHost) {
+    this.#setup = setup;
+    this.queue = queue;
+    this.#sourceHost = sourceHost;
+    const { domain, vmta } = splitQueueName(queue);
+    this.#settings = setup.settingsFor(domain, vmta);
+  }
+
+  get isIdle(): boolean {
+    return this.#idleSinceMs !== undefined;
+  }
+
+  /** `turn` gives round robin over the next hops. */
+  start(turn: number): void {
+    const { smtpHosts, defaultSmtpPort } = this.#settings;
+    const { domain } = splitQueueName(this.queue);
+    const hops = nextHops({ smtpHosts: smtpHosts.value, defaultSmtpPort: defaultSmtpPort.value }, domain);
+    if (hops.kind === 'none') {
+      this.#giveUp(hops.status, hops.diagnostic);
+      return;
+    }
+    const addressGroups: ResolvedHop[][] = [];
+    const names: { group: number; at: number; host: string; port: number }[] = [];
+    hops.groups.forEach((group, index) => {
+      addressGroups.push(
+        group.map(({ host, port, isAddress }, at) => {
+          if (!isAddress) names.push({ group: index, at, host, port });
+          return { host, port, addresses: isAddress ? [host] : [] };
+        }),
+      );
+    });
+    if (names.length === 0) {
+      this.#plan = connectionPlan(addressGroups, turn);
+      this.#tryNext();
+      return;
+    }
+    let lastCause = { status: '4.4.4', diagnostic: 'no address' };
+    const lookups = names.map(async ({ group, at, host, port }) => {
+      const answer = await this.#setup.dns.addresses(host);
+      if (answer.kind === 'found') addressGroups[group]![at] = { host, port, addresses: answer.addresses };
+      else lastCause = unresolvedHop(host, answer);
+    });
+    void Promise.all(lookups).then(() => {
+      if (this.#state === 'over') return;
+      this.#plan = connectionPlan(addressGroups, turn);
+      if (this.#plan.length === 0) this.#giveUp(lastCause.status, lastCause.diagnostic);
+      else this.#tryNext();
+    });
+  }
+
+  /** There may be mail for an idle connection. */
+  offer(): void {
+    if (!this.isIdle) return;
+    this.#idleSinceMs = undefined;
+    this.#run(() => []);
+    this.#takeInto([]);
+  }
+
+  quit(): void {
+    this.#idleSinceMs = undefined;
+    this.#run((session, nowMs) => session.quit(nowMs));
+  }
+
+  tick(nowMs: number): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    if (session.deadlineMs <= nowMs) {
+      this.#run(() => session.tick(nowMs, this.#connection?.unsentBytes() ?? 0));
+    } else if (this.#idleSinceMs !== undefined) {
+      if (nowMs - this.#idleSinceMs >= this.#settings.connectionIdleTimeoutMs.value) this.quit();
+    }
+  }
+
+  received(bytes: Uint8Array): void {
+    this.#run((session, nowMs) => session.received(bytes, nowMs));
+  }
+
+  ended(): void {
+    this.#run((session, nowMs) => session.ended(nowMs));
+  }
+
+  drained(): void {
+    this.#session?.drained(this.#setup.clock.monotonicMs());
+  }
+
+  closed(error: string | undefined): void {
+    this.#run((session, nowMs) => session.lost(error, nowMs));
+  }
+
+  /** Drops it; what it carried goes back. */
+  abort(): void {
+    this.#connection?.reset();
+    this.#pending?.abandon();
+    this.#run((session, nowMs) => session.lost('ECONNABORTED', nowMs));
+  }
+
+  #tryNext(): void {
+    const endpoint = this.#plan[this.#nextEndpoint++]!;
+    const settings = this.#settings;
+    const { clock, net } = this.#setup;
+    this.#endpoint = endpoint;
+    this.#failure = undefined;
+    this.#session = new ClientSession(
+      {
+        ehloName: this.#sourceHost.ehloName,
+        connectTimeoutMs: settings.connectTimeoutMs.value,
+        greetingTimeoutMs: settings.smtpGreetingTimeoutMs.value,
+        commandTimeoutMs,
+        dataSendTimeoutMs: settings.dataSendTimeoutMs.value,
+        dataTerminationTimeoutMs: settings.dataTerminationTimeoutMs.value,
+        multiLineResponseTimeoutMs: settings.multiLineResponseTimeoutMs.value,
+      },
+      clock.monotonicMs(),
+    );
+    const session = this.#session;
+    // Each attempt has a listener of its own: events of an attempt that was given up do not count.
+    const events: ConnectionEvents = {
+      received: (bytes) => this.#session === session && this.received(bytes),
+      ended: () => this.#session === session && this.ended(),
+      drained: () => this.#session === session && this.drained(),
+      closed: (error) => this.#session === session && this.closed(error),
+    };
+    this.#pending = net.connect(
+      { remote: endpoint, localAddress: this.#sourceHost.localAddress },
+      (connection) => {
+        this.#pending = undefined;
+        this.#connection = connection;
+        if (settings.logConnections.value) this.#log('delivery.connected');
+        this.#run((opened, nowMs) => opened.opened(nowMs));
+      },
+      events,
+    );
+  }
+
+  /** Feeds the session and carries out what comes of it; everything it sends leaves in one write. */
+  #run(feed: (session: ClientSession, nowMs: number) => readonly ClientEffect[]): void {
+    const session = this.#session;
+    if (session === undefined || this.#state === 'over') return;
+    const effects = feed(session, this.#setup.clock.monotonicMs());
+    if (effects.length > 0) this.#apply(session, [...effects]);
+  }
+
+  #apply(session: ClientSession, effects: ClientEffect[]): void {
+    const chunks: Uint8Array[] = [];
+    for (let i = 0; i < effects.length; i++) {
+      const effect = effects[i]!;
+      if (effect.kind === 'send') chunks.push(...effect.chunks);
+      else if (effect.kind === 'settled') this.#settled(effect.transaction, effect.results);
+      else if (effect.kind === 'ready') this.#ready(effects);
+      else if (effect.kind === 'failed') this.#failure = effect.failure;
+      else this.#finish(session, chunks.splice(0));
+    }
+    if (chunks.length > 0) this.#connection?.write(chunks);
+    this.#setup.settledSome();
+  }
+
+  #ready(effects: ClientEffect[]): void {
+    if (this.#state === 'opening') {
+      this.#state = 'open';
+      this.#setup.opened(this);
+    }
+    this.#takeInto(effects);
+  }
+
+  /** The next batch of the queue, if any; what the session says to it is added to `effects`. */
+  #takeInto(effects: ClientEffect[]): void {
+    const session = this.#session!;
+    const applyNow = effects.length === 0;
+    const nowMs = this.#setup.clock.monotonicMs();
+    const limit = this.#settings.maxMsgPerConnection.value;
+    const taken = limit > 0 && this.#messages >= limit ? 'close' : this.#setup.take(this);
+    if (taken === 'close') effects.push(...session.quit(nowMs));
+    else if (taken === 'wait') this.#idleSinceMs = nowMs;
+    else {
+      this.#messages += 1;
+      const message = this.#setup.load(taken);
+      if (message instanceof Promise) this.#await(session, taken, message);
+      else if (message !== undefined) effects.push(...this.#deliver(session, taken, message));
+    }
+    if (applyNow && effects.length > 0) this.#apply(session, effects);
+  }
+
+  #await(session: ClientSession, batch: Batch, loading: Promise<HeldMessage | undefined>): void {
+    this.#loading = batch;
+    void loading.then((message) => {
+      if (this.#loading !== batch) return;
+      this.#loading = undefined;
+      if (message === undefined) {
+        // It could not be read: reported and deferred by the loader. On with the next one.
+        this.#takeInto([]);
+      } else {
+        this.#apply(session, [...this.#deliver(session, batch, message)]);
+      }
+    });
+  }
+
+  #deliver(session: ClientSession, batch: Batch, message: HeldMessage): readonly ClientEffect[] {
+    const { envelope, content } = message;
+    const transaction: DeliveryTransaction = {
+      reversePath: envelope.reversePath,
+      recipients: batch.recipientIndexes.map((index) => ({
+        index,
+        forwardPath: envelope.recipients[index]!.forwardPath,
+      })),
+      content,
+      wireForm: envelope.wireForm,
+      smtpUtf8: envelope.smtpUtf8,
+      eightBit: envelope.eightBit,
+    };
+    this.#carried.set(transaction, { batch, message });
+    return session.deliver(transaction, this.#setup.clock.monotonicMs());
+  }
+
+  #settled(transaction: DeliveryTransaction, results: readonly RecipientResult[]): void {
+    const carried = this.#carried.get(transaction)!;
+    this.#carried.delete(transaction);
+    this.#setup.settled(carried.batch, carried.message, results, transaction, this.#remote());
+  }
+
+  #remote(): RemoteFacts {
+    return {
+      host: this.#endpoint!.host,
+      address: this.#endpoint!.address,
+      dlvSourceIp: this.#connection?.local.address ?? '0.0.0.0',
+      esmtpAvailable: this.#session!.esmtpAvailable,
+    };
+  }
+
+  /** The session is over: on to the next endpoint while none was ever ready, or out. */
+  #finish(session: ClientSession, last: readonly Uint8Array[]): void {
+    if (last.length > 0) this.#connection?.write(last);
+    this.#pending?.abandon();
+    this.#pending = undefined;
+    this.#connection?.end();
+    this.#linger(this.#connection);
+    if (this.#settings.logConnections.value) this.#log('delivery.disconnected', { failure: this.#failure });
+    if (this.#session !== session) return;
+    if (this.#state === 'opening' && this.#nextEndpoint < this.#plan.length) {
+      this.#connection = undefined;
+      this.#tryNext();
+      return;
+    }
+    const failure = this.#failure;
+    if (this.#state === 'opening') {
+      this.#giveUp(failure?.status ?? '4.4.1', failure?.diagnostic ?? 'no connection');
+      return;
+    }
+    this.#over();
+    this.#setup.closed(this);
+  }
+
+  /** A peer that never closes its side is dropped after a while. */
+  #linger(connection: Connection | undefined): void {
+    if (connection !== undefined) this.#setup.clock.after(lingerMs, () => connection.reset());
+  }
+
+  #giveUp(status: string, diagnostic: string): void {
+    this.#over();
+    this.#setup.gaveUp(this, { status, diagnostic });
+  }
+
+  #over(): void {
+    this.#state = 'over';
+    this.#idleSinceMs = undefined;
+    const loading = this.#loading;
+    this.#loading = undefined;
+    if (loading !== undefined) this.#setup.returned(loading);
+  }
+
+  #log(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const { host, address, port } = this.#endpoint!;
+    const from = this.#connection?.local.address;
+    this.#setup.log.write('info', event, { queue: this.queue, host, address, port, from, ...fields });
+  }
+}
+
+const lingerMs = 10_000;

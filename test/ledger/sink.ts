@@ -1,0 +1,139 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { contentHash, dotUnstuffed, withoutTrace } from './content.ts';
+import type { Reception } from './ledger.ts';
+
+export interface SinkOptions {
+  /** Where receptions are noted: a ledger's. */
+  readonly receptions: Reception[];
+  /** Keeps every content as it arrived (dots unstuffed, trace header and all), by recipient. */
+  readonly contents?: Map<string, Buffer[]>;
+  readonly port?: number;
+  readonly address?: string;
+  /** Judges the nth (from 0) RCPT or final dot that concerns this recipient; undefined: 250. */
+  readonly judge?: (stage: 'rcpt' | 'dot', recipient: string, nth: number) => Verdict | undefined;
+}
+
+/** A reply (`450 4.2.1 later`), or hanging up instead of one: the content is taken, the answer is lost. */
+export type Verdict = { readonly reply: string } | 'hangUp';
+
+/** A receiver on loopback that notes exactly what it was sent. */
+export class Sink {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static start(options: SinkOptions): Promise<Sink> {
+    const counts = new Map<string, number>();
+    const server = createServer({ noDelay: true }, (socket) => {
+      sink.#sockets.add(socket);
+      socket.on('close', () => sink.#sockets.delete(socket));
+      converse(socket, options, counts);
+    });
+    const sink = new Sink(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(options.port ?? 0, options.address ?? '127.0.0.1', () => resolve(sink));
+    });
+  }
+
+  get port(): number {
+    const at = this.#server.address();
+    return at !== null && typeof at === 'object' ? at.port : 0;
+  }
+
+  stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+const greeting = '220 sink.test ESMTP\r\n';
+const ehloReply = ['sink.test', 'PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'SIZE 0']
+  .map((word, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${word}\r\n`)
+  .join('');
+
+function converse(socket: Socket, options: SinkOptions, counts: Map<string, number>): void {
+  let pending: Buffer = Buffer.alloc(0);
+  let inContent = false;
+  let recipients: string[] = [];
+
+  const judged = (stage: 'rcpt' | 'dot', recipient: string): Verdict | undefined => {
+    const key = `${stage} ${recipient}`;
+    const nth = counts.get(key) ?? 0;
+    counts.set(key, nth + 1);
+    return options.judge?.(stage, recipient, nth);
+  };
+  const answer = (reply: string): void => void socket.write(`${reply}\r\n`);
+
+  const command = (line: string): void => {
+    const verb = line.slice(0, 4).toUpperCase();
+    if (verb === 'EHLO' || verb === 'HELO') socket.write(ehloReply);
+    else if (verb === 'MAIL' || verb === 'RSET') {
+      recipients = [];
+      answer('250 2.0.0 ok');
+    } else if (verb === 'RCPT') {
+      const recipient = /<(.*)>/.exec(line)?.[1] ?? '';
+      const verdict = judged('rcpt', recipient);
+      if (verdict === 'hangUp') return void socket.destroy();
+      if (verdict === undefined) recipients.push(recipient);
+      answer(verdict?.reply ?? '250 2.1.5 ok');
+    } else if (verb === 'DATA') {
+      inContent = recipients.length > 0;
+      answer(inContent ? '354 go on' : '554 5.5.1 no recipients');
+    } else if (verb === 'QUIT') {
+      answer('221 2.0.0 bye');
+      socket.end();
+    } else answer(verb === 'NOOP' ? '250 2.0.0 ok' : '500 5.5.1 what?');
+  };
+
+  const message = (content: Buffer): void => {
+    const verdicts = recipients.map((recipient) => judged('dot', recipient));
+    const verdict = verdicts.find((one) => one !== undefined);
+    const hash = contentHash(withoutTrace(content));
+    for (const recipient of recipients) {
+      options.receptions.push({ recipient, contentHash: hash, accepted: verdict === undefined });
+      if (options.contents !== undefined) {
+        options.contents.set(recipient, [...(options.contents.get(recipient) ?? []), content]);
+      }
+    }
+    recipients = [];
+    if (verdict === 'hangUp') socket.destroy();
+    else answer(verdict?.reply ?? '250 2.0.0 taken');
+  };
+
+  /** Takes one command or one whole content from `pending`; false when there is none. */
+  const step = (): boolean => {
+    if (!inContent) {
+      const end = pending.indexOf('\r\n');
+      if (end < 0) return false;
+      const line = pending.toString('utf8', 0, end);
+      pending = pending.subarray(end + 2);
+      command(line);
+      return true;
+    }
+    const end = endOfContent(pending);
+    if (end < 0) return false;
+    const content = dotUnstuffed(pending.subarray(0, end));
+    pending = pending.subarray(end + 3);
+    inContent = false;
+    message(content);
+    return true;
+  };
+
+  socket.on('error', () => {});
+  socket.on('data', (data) => {
+    pending = Buffer.concat([pending, data]);
+    while (!socket.destroyed && step());
+  });
+  socket.write(greeting);
+}
+
+/** Where the closing dot line begins, or -1. An empty content is the dot line alone. */
+function endOfContent(bytes: Buffer): number {
+  if (bytes.length >= 3 && bytes.toString('latin1', 0, 3) === '.\r\n') return 0;
+  const at = bytes.indexOf('\r\n.\r\n');
+  return at < 0 ? -1 : at + 2;
+}
