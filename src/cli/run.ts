@@ -11,6 +11,7 @@ import { startBuiltInReceiver } from '../simulation/builtInReceiver.ts';
 import { configurationOf } from './configuration.ts';
 import type { ExitName } from './exitCodes.ts';
 import { type Io, pairLines } from './io.ts';
+import { packageVersion } from './packageVersion.ts';
 import { syncPriceMs } from './syncPrice.ts';
 import type { GivenOptions, Verb } from './verb.ts';
 
@@ -40,8 +41,8 @@ async function serve(io: Io, options: GivenOptions, config: Config): Promise<Exi
     ? await startBuiltInReceiver(systemNet(), systemClock(), onlyNextHop(config))
     : undefined;
   // Only here: the other verbs start faster without the engine.
-  const { startSupervisor } = await import('../supervisor.ts');
-  const supervisor = await startSupervisor({ config, configFile: options.config, foreground: true });
+  const { startSupervisor } = await import('../supervisor/supervisor.ts');
+  const supervisor = await startSupervisor({ config, configFile: options.config, version: packageVersion() });
   const stopFor = (signal: NodeJS.Signals): void => void supervisor.stop(signal);
   process.on('SIGTERM', stopFor);
   process.on('SIGINT', stopFor);

@@ -31,7 +31,10 @@ export interface SpoolReport {
   readonly folder: string;
   readonly messages: number;
   readonly recipients: number;
-  readonly bytes: number;
+  /** Files of at most some 64 MiB. */
+  readonly segments: number;
+  /** Possible duplicates, should the power fail now. */
+  readonly unsyncedOutcomes: number;
 }
 
 export interface QueueTotals {

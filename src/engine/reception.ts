@@ -1,5 +1,5 @@
-import type { Clock, Connection, ConnectionEvents, Log } from '../base/ports.ts';
 import type { Access, ConnectAllowed } from '../access/access.ts';
+import type { Clock, Connection, ConnectionEvents, Log } from '../base/ports.ts';
 import { admit, type ListenerPlan } from '../listener/listenerPlan.ts';
 import { replies } from '../protocol/replies.ts';
 import { type Reply, replyText } from '../protocol/reply.ts';
@@ -44,6 +44,9 @@ const receptionBudgetBytes = 256 * 1024 * 1024;
 const backlogMaxBytes = 256 * 1024;
 /** Replies a client has not read, over which we stop reading it. */
 const unreadRepliesMaxBytes = 64 * 1024;
+
+/** How long a connection we have ended may stay half open. */
+const lingerMs = 5000;
 
 const encoder = new TextEncoder();
 
@@ -90,7 +93,10 @@ export class Receptions {
       return silent;
     }
     if (verdict.kind === 'refused') {
-      log.write('info', 'listener.refused', { client: connection.remote.address, line: verdict.decidedBy?.line });
+      log.write('info', 'listener.refused', {
+        client: connection.remote.address,
+        line: verdict.decidedBy?.line,
+      });
       return this.#refuse(connection, counts, verdict.reply);
     }
     const sessions = this.counts.map(({ connections }) => connections);
@@ -141,7 +147,7 @@ export class Receptions {
     connection.write([encoder.encode(replyText(reply))]);
     connection.end();
     // Its owner is gone with the reply; who does not close soon is dropped.
-    const timer = this.setup.clock.after(refusedLingerMs, () => connection.reset());
+    const timer = this.setup.clock.after(lingerMs, () => connection.reset());
     return {
       ...silent,
       closed: () => {
@@ -152,7 +158,6 @@ export class Receptions {
   }
 }
 
-const refusedLingerMs = 5000;
 const silent: ConnectionEvents = {
   received: () => undefined,
   ended: () => undefined,
@@ -171,6 +176,8 @@ class Reception implements ConnectionEvents {
   #heldBytes = 0;
   #paused = false;
   #over = false;
+  #clientEnded = false;
+  #closingSinceMs: number | undefined;
 
   constructor(receptions: Receptions, counts: ListenerCounts, injector: Injector) {
     this.#receptions = receptions;
@@ -192,8 +199,8 @@ class Reception implements ConnectionEvents {
   }
 
   ended(): void {
-    // The client will not send any more; a message being stored still gets its reply.
-    if (this.#session.deadlineMs !== Number.POSITIVE_INFINITY) this.connection.end();
+    this.#clientEnded = true;
+    this.#endIfDone();
   }
 
   drained(): void {
@@ -209,7 +216,10 @@ class Reception implements ConnectionEvents {
   }
 
   tick(nowMs: number): void {
-    if (this.#session.deadlineMs <= nowMs) this.#apply(this.#session.tick(nowMs));
+    if (this.#closingSinceMs !== undefined) {
+      // A client that never closes its side is dropped.
+      if (nowMs - this.#closingSinceMs > lingerMs) this.connection.reset();
+    } else if (this.#session.deadlineMs <= nowMs) this.#apply(this.#session.tick(nowMs));
     else if (this.connection.unsentBytes() > 0) this.#review();
   }
 
@@ -221,9 +231,24 @@ class Reception implements ConnectionEvents {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#send(effect.bytes);
       else if (effect.kind === 'message') this.#store(effect.message);
-      else this.connection.end();
+      else this.#close();
     }
     this.#review();
+    if (this.#clientEnded) this.#endIfDone();
+  }
+
+  #close(): void {
+    this.#closingSinceMs = this.#nowMs();
+    this.connection.end();
+  }
+
+  /** The client will not send any more; a message being stored still gets its reply. */
+  #endIfDone(): void {
+    if (!this.#isStoring && this.#closingSinceMs === undefined) this.#close();
+  }
+
+  get #isStoring(): boolean {
+    return this.#closingSinceMs === undefined && this.#session.deadlineMs === Number.POSITIVE_INFINITY;
   }
 
   #send(bytes: Uint8Array): void {
@@ -245,9 +270,9 @@ class Reception implements ConnectionEvents {
     const heldBytes = this.#session.heldBytes;
     this.#receptions.held(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;
-    const isStoring = this.#session.deadlineMs === Number.POSITIVE_INFINITY;
     const pause =
-      (isStoring && heldBytes > backlogMaxBytes) || this.connection.unsentBytes() > unreadRepliesMaxBytes;
+      (this.#isStoring && heldBytes > backlogMaxBytes) ||
+      this.connection.unsentBytes() > unreadRepliesMaxBytes;
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) this.connection.pause();

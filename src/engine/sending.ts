@@ -1,14 +1,61 @@
-import type { Connection, ConnectionEvents, PendingConnection } from '../base/ports.ts';
+import type {
+  Clock,
+  Connection,
+  ConnectionEvents,
+  Dns,
+  Log,
+  Net,
+  PendingConnection,
+  Timer,
+} from '../base/ports.ts';
+import type { DomainSettingsLookup, EffectiveDomainSettings } from '../config/domainSettings.ts';
 import { type ClientEffect, ClientSession, type ConnectionFailure } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
-import { connectionPlan, nextHops, type PlannedEndpoint, type ResolvedHop, unresolvedHop } from '../delivery/nextHop.ts';
+import {
+  connectionPlan,
+  type LocalCause,
+  nextHops,
+  type PlannedEndpoint,
+  type ResolvedHop,
+  unresolvedHop,
+} from '../delivery/nextHop.ts';
 import type { RemoteFacts } from '../delivery/outcome.ts';
-import type { EffectiveDomainSettings } from '../config/domainSettings.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
 import type { HeldMessage } from './heldContent.ts';
-import type { SendingSetup } from './sendings.ts';
+
+export interface SendingPorts {
+  readonly clock: Clock;
+  readonly net: Net;
+  readonly dns: Dns;
+  readonly log: Log;
+}
+
+/** What one connection needs of all of them. */
+export interface SendingSetup extends SendingPorts {
+  readonly settingsFor: DomainSettingsLookup;
+  opened(sending: Sending): void;
+  /** `failure`: why the queue as a whole is to blame, if it is. */
+  closed(sending: Sending, failure: LocalCause | undefined): void;
+  /** No endpoint took the connection. */
+  gaveUp(sending: Sending, cause: LocalCause): void;
+  take(sending: Sending): Batch | 'wait' | 'close';
+  held(batch: Batch): HeldMessage | undefined;
+  /** undefined: it could not be read, and was deferred. */
+  load(batch: Batch): Promise<HeldMessage | undefined>;
+  /** Its connection went before it was tried. */
+  returned(batch: Batch): void;
+  settled(
+    batch: Batch,
+    message: HeldMessage,
+    results: readonly RecipientResult[],
+    transaction: DeliveryTransaction,
+    remote: RemoteFacts,
+  ): void;
+  /** Something happened: the scheduler may have more to start. */
+  changed(): void;
+}
 
 /** RFC 5321 section 4.5.3.2: PowerMTA has no directive for it. */
 const commandTimeoutMs = 300_000;
@@ -33,6 +80,8 @@ export class Sending implements ConnectionEvents {
   #session: ClientSession | undefined;
   #pending: PendingConnection | undefined;
   #connection: Connection | undefined;
+  /** Of the present connection, while it is closing. */
+  #lingering: { timer?: Timer } = {};
   readonly #carried = new Map<DeliveryTransaction, Carried>();
   /** A batch whose content is being read from the spool. */
   #loading: Batch | undefined;
@@ -41,6 +90,8 @@ export class Sending implements ConnectionEvents {
   /** Since when it waits for mail; undefined while it does not. */
   #idleSinceMs: number | undefined;
   #failure: ConnectionFailure | undefined;
+  /** Some recipient got a final answer on this connection. */
+  #wasUseful = false;
 
   constructor(setup: SendingSetup, queue: QueueName, sourceHost: SourceHost) {
     this.#setup = setup;
@@ -48,6 +99,10 @@ export class Sending implements ConnectionEvents {
     this.#sourceHost = sourceHost;
     const { domain, vmta } = splitQueueName(queue);
     this.#settings = setup.settingsFor(domain, vmta);
+  }
+
+  get isOpening(): boolean {
+    return this.#state === 'opening';
   }
 
   get isIdle(): boolean {
@@ -96,8 +151,7 @@ export class Sending implements ConnectionEvents {
   offer(): void {
     if (!this.isIdle) return;
     this.#idleSinceMs = undefined;
-    this.#run(() => []);
-    this.#takeInto([]);
+    this.#run(() => this.#takeNext());
   }
 
   quit(): void {
@@ -111,7 +165,9 @@ export class Sending implements ConnectionEvents {
     if (session.deadlineMs <= nowMs) {
       this.#run(() => session.tick(nowMs, this.#connection?.unsentBytes() ?? 0));
     } else if (this.#idleSinceMs !== undefined) {
-      if (nowMs - this.#idleSinceMs >= this.#settings.connectionIdleTimeoutMs.value) this.quit();
+      // While the last content still waits for its reply the connection is in use.
+      if (!session.idle) this.#idleSinceMs = nowMs;
+      else if (nowMs - this.#idleSinceMs >= this.#settings.connectionIdleTimeoutMs.value) this.quit();
     }
   }
 
@@ -133,8 +189,10 @@ export class Sending implements ConnectionEvents {
 
   /** Drops it; what it carried goes back. */
   abort(): void {
+    this.#nextEndpoint = this.#plan.length;
     this.#connection?.reset();
     this.#pending?.abandon();
+    if (this.#session === undefined) this.#giveUp('4.4.1', 'stopped');
     this.#run((session, nowMs) => session.lost('ECONNABORTED', nowMs));
   }
 
@@ -158,11 +216,16 @@ export class Sending implements ConnectionEvents {
     );
     const session = this.#session;
     // Each attempt has a listener of its own: events of an attempt that was given up do not count.
+    const lingering: { timer?: Timer } = {};
+    this.#lingering = lingering;
     const events: ConnectionEvents = {
       received: (bytes) => this.#session === session && this.received(bytes),
       ended: () => this.#session === session && this.ended(),
       drained: () => this.#session === session && this.drained(),
-      closed: (error) => this.#session === session && this.closed(error),
+      closed: (error) => {
+        lingering.timer?.cancel();
+        if (this.#session === session) this.closed(error);
+      },
     };
     this.#pending = net.connect(
       { remote: endpoint, localAddress: this.#sourceHost.localAddress },
@@ -190,51 +253,50 @@ export class Sending implements ConnectionEvents {
       const effect = effects[i]!;
       if (effect.kind === 'send') chunks.push(...effect.chunks);
       else if (effect.kind === 'settled') this.#settled(effect.transaction, effect.results);
-      else if (effect.kind === 'ready') this.#ready(effects);
+      else if (effect.kind === 'ready') effects.push(...this.#ready());
       else if (effect.kind === 'failed') this.#failure = effect.failure;
       else this.#finish(session, chunks.splice(0));
     }
     if (chunks.length > 0) this.#connection?.write(chunks);
-    this.#setup.settledSome();
+    this.#setup.changed();
   }
 
-  #ready(effects: ClientEffect[]): void {
+  #ready(): readonly ClientEffect[] {
     if (this.#state === 'opening') {
       this.#state = 'open';
       this.#setup.opened(this);
     }
-    this.#takeInto(effects);
+    return this.#takeNext();
   }
 
-  /** The next batch of the queue, if any; what the session says to it is added to `effects`. */
-  #takeInto(effects: ClientEffect[]): void {
+  /** The next batch of the queue, if any: what the session says to it. */
+  #takeNext(): readonly ClientEffect[] {
     const session = this.#session!;
-    const applyNow = effects.length === 0;
     const nowMs = this.#setup.clock.monotonicMs();
     const limit = this.#settings.maxMsgPerConnection.value;
     const taken = limit > 0 && this.#messages >= limit ? 'close' : this.#setup.take(this);
-    if (taken === 'close') effects.push(...session.quit(nowMs));
-    else if (taken === 'wait') this.#idleSinceMs = nowMs;
-    else {
-      this.#messages += 1;
-      const message = this.#setup.load(taken);
-      if (message instanceof Promise) this.#await(session, taken, message);
-      else if (message !== undefined) effects.push(...this.#deliver(session, taken, message));
+    if (taken === 'close') return session.quit(nowMs);
+    if (taken === 'wait') {
+      this.#idleSinceMs = nowMs;
+      return [];
     }
-    if (applyNow && effects.length > 0) this.#apply(session, effects);
+    this.#messages += 1;
+    const message = this.#setup.held(taken);
+    if (message !== undefined) return this.#deliver(session, taken, message);
+    this.#load(taken);
+    return [];
   }
 
-  #await(session: ClientSession, batch: Batch, loading: Promise<HeldMessage | undefined>): void {
+  /** The content is on disk only; the connection waits for it. */
+  #load(batch: Batch): void {
     this.#loading = batch;
-    void loading.then((message) => {
+    void this.#setup.load(batch).then((message) => {
       if (this.#loading !== batch) return;
       this.#loading = undefined;
-      if (message === undefined) {
-        // It could not be read: reported and deferred by the loader. On with the next one.
-        this.#takeInto([]);
-      } else {
-        this.#apply(session, [...this.#deliver(session, batch, message)]);
-      }
+      // What cannot be read is reported and deferred by the loader: on with the next one.
+      this.#run((session) =>
+        message === undefined ? this.#takeNext() : this.#deliver(session, batch, message),
+      );
     });
   }
 
@@ -258,6 +320,7 @@ export class Sending implements ConnectionEvents {
   #settled(transaction: DeliveryTransaction, results: readonly RecipientResult[]): void {
     const carried = this.#carried.get(transaction)!;
     this.#carried.delete(transaction);
+    if (results.some(({ kind }) => kind === 'delivered' || kind === 'failed')) this.#wasUseful = true;
     this.#setup.settled(carried.batch, carried.message, results, transaction, this.#remote());
   }
 
@@ -276,7 +339,7 @@ export class Sending implements ConnectionEvents {
     this.#pending?.abandon();
     this.#pending = undefined;
     this.#connection?.end();
-    this.#linger(this.#connection);
+    this.#linger();
     if (this.#settings.logConnections.value) this.#log('delivery.disconnected', { failure: this.#failure });
     if (this.#session !== session) return;
     if (this.#state === 'opening' && this.#nextEndpoint < this.#plan.length) {
@@ -290,12 +353,16 @@ export class Sending implements ConnectionEvents {
       return;
     }
     this.#over();
-    this.#setup.closed(this);
+    // One that broke before anything was settled on it says the same as one that never came.
+    const isFault = failure !== undefined && failure.during !== 'idle' && failure.during !== 'quit';
+    this.#setup.closed(this, isFault && !this.#wasUseful ? failure : undefined);
   }
 
   /** A peer that never closes its side is dropped after a while. */
-  #linger(connection: Connection | undefined): void {
-    if (connection !== undefined) this.#setup.clock.after(lingerMs, () => connection.reset());
+  #linger(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#lingering.timer = this.#setup.clock.after(lingerMs, () => connection.reset());
   }
 
   #giveUp(status: string, diagnostic: string): void {

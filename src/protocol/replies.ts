@@ -97,7 +97,7 @@ export function chunkAccepted(octets: number): Reply {
 
 /** RFC 5321 4.2.5: from here on the message is ours. */
 export function messageAccepted(id: string): Reply {
-  return { code: 250, enhanced: '2.6.0', lines: [`message accepted, id ${id}`] };
+  return { code: 250, enhanced: '2.0.0', lines: [`message accepted, id ${id}`] };
 }
 
 const faultTexts: Readonly<Record<ContentFaultKind, string>> = {

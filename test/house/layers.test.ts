@@ -15,12 +15,12 @@ const mayImport: ReadonlyMap<string, readonly string[]> = new Map([
   ...stations.map((station) => [station, foundations] as const),
   // Analysis reads what accounting writes, so it knows its columns.
   ['analysis', [...foundations, 'accounting']],
-  ['engine.ts', [...foundations, ...stations]],
-  ['simulation', [...foundations, ...stations, 'analysis', 'engine.ts']],
+  ['engine', [...foundations, ...stations]],
+  ['simulation', [...foundations, ...stations, 'analysis', 'engine']],
   ['control', foundations],
-  ['supervisor.ts', [...foundations, ...stations, 'analysis', 'engine.ts', 'simulation', 'control']],
-  ['cli', [...foundations, ...stations, 'analysis', 'engine.ts', 'simulation', 'control', 'supervisor.ts']],
-  ['main.ts', ['cli', 'supervisor.ts']],
+  ['supervisor', [...foundations, ...stations, 'analysis', 'engine', 'simulation', 'control']],
+  ['cli', [...foundations, ...stations, 'analysis', 'engine', 'simulation', 'control', 'supervisor']],
+  ['main.ts', ['cli', 'supervisor']],
 ]);
 
 /** What stations may know of config/: the resolved configuration's shape, not how it is read. */
@@ -95,7 +95,7 @@ test.each([
   ['src/base/a.ts', '../message/b.ts', 'base may import'],
   ['src/queue/a.ts', '../config/parser.ts', "config's inside"],
   ['src/helpers/a.ts', '../base/b.ts', 'no known room'],
-  ['src/engine.ts', './supervisor.ts', 'engine.ts may import'],
+  ['src/engine/engine.ts', '../supervisor/supervisor.ts', 'engine may import'],
 ])('%s importing %s is found', (from, to, words) => {
   const [found] = importsOf(from, `import type { B } from '${to}';`);
   expect(fault(found!)).toContain(words);

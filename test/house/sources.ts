@@ -39,5 +39,5 @@ export function syntaxOf(path: string): ts.SourceFile {
  * tsconfig.pure.json says the same to the compiler.
  */
 export function isPure(path: string): boolean {
-  return !/\/node\/|^src\/(?:cli|control)\/|^src\/(?:supervisor|main)\.ts$/.test(path);
+  return !/\/node\/|^src\/(?:cli|control|supervisor)\/|^src\/main\.ts$/.test(path);
 }

@@ -1,0 +1,334 @@
+import { compileAccess } from '../access/access.ts';
+import type { Clock, Digest, Disk, Dns, Listening, Log, Net, Random } from '../base/ports.ts';
+import type { Config } from '../config/config.ts';
+import { compileDomainSettings } from '../config/domainSettings.ts';
+import { planListeners } from '../listener/listenerPlan.ts';
+import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
+import type { Envelope } from '../message/envelope.ts';
+import { formatMessageId } from '../message/messageId.ts';
+import { replies } from '../protocol/replies.ts';
+import { receivedField } from '../protocol/traceHeader.ts';
+import { wholeShare } from '../queue/limitShares.ts';
+import type { QueueSummary } from '../queue/schedule.ts';
+import { Scheduler } from '../queue/scheduler.ts';
+import { compileRouting, type Routing } from '../routing/routing.ts';
+import type { ReceivedMessage, StoredAnswer } from '../session/serverSession.ts';
+import { type OwedAfterRestart, recover } from '../spool/recovery.ts';
+import { SegmentSpool } from '../spool/segmentSpool.ts';
+import type { Durability } from '../spool/spool.ts';
+import { HeldContent } from './heldContent.ts';
+import { type Injector, type ListenerCounts, Receptions } from './reception.ts';
+import { type OutcomeCounts, Sendings } from './sendings.ts';
+
+export interface EnginePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly net: Net;
+  readonly dns: Dns;
+  readonly digest: Digest;
+  readonly log: Log;
+}
+
+export interface EngineOptions {
+  readonly config: Config;
+  /** This engine's own folder. */
+  readonly spoolFolder: string;
+  /** The largest epoch any accounting cursor names. */
+  readonly cursorEpoch: number;
+  /** false: deliver what the folder owes, listen nowhere. */
+  readonly accepts: boolean;
+  published(watermark: Watermark): void;
+}
+
+export interface EngineReport {
+  readonly listeners: readonly ListenerCounts[];
+  readonly messages: number;
+  readonly recipients: number;
+  readonly queues: number;
+  readonly outgoingConnections: number;
+  readonly outcomes: OutcomeCounts;
+  readonly unsyncedOutcomes: number;
+  readonly segments: number;
+}
+
+export interface QueueState extends QueueSummary {
+  /** Why it waits, or ''. */
+  readonly lastError: string;
+}
+
+/** Why an engine did not start; nothing was accepted. */
+export interface EngineFailure {
+  readonly kind: 'failed';
+  readonly message: string;
+  /** The system's code where one is behind it. */
+  readonly code: string;
+}
+
+const heldContentBytes = 64 * 1024 * 1024;
+const tickMs = 1000;
+/** How long a stop waits for transactions under way. */
+const stopGraceMs = 10_000;
+const noPrefix = new Uint8Array(0);
+
+/** The stations of one process, wired. Pure: the world comes in through its ports. */
+export class Engine {
+  readonly #ports: EnginePorts;
+  readonly #config: Config;
+  readonly #routing: Routing;
+  readonly #scheduler: Scheduler;
+  readonly #spool: SegmentSpool;
+  readonly #held = new HeldContent(heldContentBytes);
+  readonly #receptions: Receptions;
+  readonly #sendings: Sendings;
+  readonly #durabilities: readonly Durability[];
+  #listening: readonly Listening[] = [];
+  #isStopped = false;
+
+  private constructor(ports: EnginePorts, config: Config, spool: SegmentSpool) {
+    const plan = planListeners(config);
+    const settingsFor = compileDomainSettings(config);
+    this.#ports = ports;
+    this.#config = config;
+    this.#spool = spool;
+    this.#routing = compileRouting(config);
+    this.#durabilities = plan.endpoints.map(({ durability }) => durability.value);
+    this.#scheduler = new Scheduler({
+      settingsFor: (domain, vmta) => {
+        const settings = settingsFor(domain, vmta);
+        return {
+          maxSmtpOut: settings.maxSmtpOut.value,
+          retryAfterMs: settings.retryAfterMs.value,
+          retryRecipientsAfterMs: settings.retryRecipientsAfterMs.value,
+          bounceAfterMs: settings.bounceAfterMs.value,
+          maxRcptPerMessage: settings.maxRcptPerMessage.value,
+        };
+      },
+      connectionLeases: wholeShare(config.totalMaxSmtpOut.value),
+    });
+    this.#receptions = new Receptions({
+      clock: ports.clock,
+      log: ports.log,
+      access: compileAccess(config),
+      plan,
+      hostName: config.hostNames.value[0]!,
+      pendingBytes: () => this.#spool.pendingBytes,
+      store: (message, injector, answer) => this.#store(message, injector, answer),
+    });
+    this.#sendings = new Sendings(ports, {
+      scheduler: this.#scheduler,
+      spool,
+      routing: this.#routing,
+      settingsFor,
+      held: this.#held,
+    });
+  }
+
+  /** Recovers the spool, takes up what it owes, then listens. */
+  static async start(ports: EnginePorts, options: EngineOptions): Promise<Engine | EngineFailure> {
+    const { config, spoolFolder } = options;
+    const recovered = await recover(ports, spoolFolder, options.cursorEpoch);
+    if (recovered.kind === 'damaged') {
+      const where = `${spoolFolder}/${recovered.segment} at byte ${recovered.at}`;
+      return { kind: 'failed', code: 'damaged', message: `mail that was on disk is damaged: ${where}` };
+    }
+    if (recovered.kind === 'otherVersion') {
+      const message = `${recovered.segment} has format ${recovered.version}, which this release does not read`;
+      return { kind: 'failed', code: 'version', message };
+    }
+    if (recovered.kind === 'disk') {
+      return { kind: 'failed', code: recovered.code, message: `${spoolFolder}: ${recovered.code}` };
+    }
+    const spool = new SegmentSpool(ports, spoolFolder, recovered, config.durability.value, {
+      published: options.published,
+      failed: (code, segment) => ports.log.write('error', 'spool.failed', { code, segment }),
+    });
+    await spool.started;
+    const engine = new Engine(ports, config, spool);
+    ports.log.write('info', 'spool.recovered', {
+      messages: recovered.owed.length,
+      segments: recovered.segments.length,
+      droppedBatches: recovered.droppedBatches,
+      epoch: recovered.epoch,
+    });
+    for (const owed of recovered.owed) engine.#takeUp(owed);
+    try {
+      if (options.accepts) await engine.#listen();
+    } catch (error) {
+      const { code, message } = error as Error & { code?: string };
+      await spool.close();
+      return { kind: 'failed', code: code ?? 'unknown', message };
+    }
+    engine.#sendings.changed();
+    engine.#tick();
+    return engine;
+  }
+
+  /**
+   * Stops accepting, lets transactions under way finish for a while, publishes what they brought and
+   * closes the spool. Nothing accepted is lost: the rest is taken up at the next start.
+   */
+  async stop(graceMs = stopGraceMs): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    const { clock } = this.#ports;
+    for (const listening of this.#listening) await listening.close();
+    this.#receptions.shutDown();
+    this.#sendings.stop();
+    const untilMs = clock.monotonicMs() + graceMs;
+    while (this.#receptions.open + this.#sendings.open > 0 && clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => void clock.after(50, resolve));
+      this.#sendings.stop();
+    }
+    this.#receptions.resetAll();
+    this.#sendings.abortAll();
+    await this.#spool.close();
+  }
+
+  /** Every cursor has passed this batch. */
+  recorded(position: BatchPosition): void {
+    this.#spool.recorded(position);
+  }
+
+  get listening(): readonly Listening[] {
+    return this.#listening;
+  }
+
+  report(): EngineReport {
+    const { messages, recipients, queues } = this.#scheduler.counts();
+    return {
+      listeners: this.#receptions.counts,
+      messages,
+      recipients,
+      queues,
+      outgoingConnections: this.#sendings.open,
+      outcomes: this.#sendings.counts,
+      unsyncedOutcomes: this.#spool.unsyncedEvents,
+      segments: this.#spool.segments,
+    };
+  }
+
+  *queues(): Iterable<QueueState> {
+    for (const queue of this.#scheduler.queues(this.#ports.clock.monotonicMs())) {
+      yield { ...queue, lastError: this.#sendings.lastError(queue.name) };
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const listening: Listening[] = [];
+    try {
+      for (const [index, { at }] of planListeners(this.#config).endpoints.entries()) {
+        const accept = this.#ports.net.listen(at, (connection) => this.#receptions.accept(index, connection));
+        listening.push(await accept);
+      }
+    } catch (error) {
+      for (const one of listening) await one.close();
+      throw error;
+    }
+    this.#listening = listening;
+  }
+
+  /** What the spool owed at the start. */
+  #takeUp({ id, location, vmta, timeQueuedMs, recipients }: OwedAfterRestart): void {
+    const { clock } = this.#ports;
+    const nowMs = clock.wallMs();
+    this.#scheduler.add(
+      {
+        id,
+        location,
+        vmta,
+        ageMs: Math.max(0, nowMs - timeQueuedMs),
+        recipients: recipients.map(({ index, domain, attempts, nextTryMs }) => ({
+          index,
+          domain,
+          attempts,
+          nextTryInMs: Math.max(0, nextTryMs - nowMs),
+        })),
+      },
+      clock.monotonicMs(),
+    );
+  }
+
+  /** Session to routing to spool to queue: the 250 leaves when the spool says so. */
+  #store(message: ReceivedMessage, injector: Injector, answer: (stored: StoredAnswer) => void): void {
+    const { clock } = this.#ports;
+    const id = this.#spool.nextId();
+    const envelope = this.#envelopeOf(message, injector, id);
+    const prefix = this.#traceOf(message, injector, envelope);
+    const sizeBytes = message.chunks.reduce((sum, chunk) => sum + chunk.length, prefix.length);
+    const content = { prefix, chunks: message.chunks, sizeBytes };
+    const durability = this.#durabilities[injector.listenerIndex]!;
+    this.#spool.putMessage(
+      { envelope, content, durability },
+      {
+        answer: (stored) =>
+          answer(stored ? { ok: true, id: formatMessageId(id) } : { ok: false, reply: replies.cannotStore }),
+        owed: (location) => {
+          const recipients = envelope.recipients.map(({ domain }, index) => ({
+            index,
+            domain,
+            attempts: 0,
+            nextTryInMs: 0,
+          }));
+          const owed = { id, location, vmta: envelope.vmta, ageMs: 0, recipients };
+          const handle = this.#scheduler.add(owed, clock.monotonicMs());
+          this.#held.hold(handle, { envelope, content });
+          this.#sendings.changed();
+        },
+      },
+    );
+  }
+
+  #envelopeOf(message: ReceivedMessage, injector: Injector, id: Envelope['id']): Envelope {
+    const { listenerIndex, connection, allowed } = injector;
+    const route = this.#routing.route(listenerIndex, allowed.effective.defaultVirtualMta.value);
+    return {
+      id,
+      timeQueuedMs: this.#ports.clock.wallMs(),
+      reversePath: message.reversePath,
+      recipients: message.recipients,
+      smtpUtf8: message.smtpUtf8,
+      eightBit: message.eightBit,
+      wireForm: message.wireForm,
+      vmta: route.vmta,
+      vmtaPool: route.vmtaPool,
+      jobId: '',
+      envId: '',
+      reception: {
+        type: 'smtp',
+        heloName: message.heloName,
+        clientAddress: connection.remote.address,
+        listenerAddress: connection.local.address,
+        listenerPort: connection.local.port,
+      },
+    };
+  }
+
+  #traceOf(message: ReceivedMessage, { allowed }: Injector, envelope: Envelope): Uint8Array {
+    const { effective } = allowed;
+    if (!effective.addReceivedHeader.value) return noPrefix;
+    const { recipients } = envelope;
+    return receivedField({
+      heloName: message.heloName,
+      clientAddress: envelope.reception.clientAddress,
+      hostName: this.#config.hostNames.value[0]!,
+      listenerAddress: envelope.reception.listenerAddress,
+      protocol: message.protocol,
+      id: formatMessageId(envelope.id),
+      receivedMs: envelope.timeQueuedMs,
+      zoneOffsetMinutes: this.#ports.clock.zoneOffsetMinutes(envelope.timeQueuedMs),
+      onlyRecipient: recipients.length === 1 ? recipients[0]!.forwardPath : undefined,
+      hideMessageSource: effective.hideMessageSource.value,
+    });
+  }
+
+  /** One timer for every deadline of every connection: they are bounds, not appointments. */
+  #tick(): void {
+    this.#ports.clock.after(tickMs, () => {
+      const nowMs = this.#ports.clock.monotonicMs();
+      this.#receptions.tick(nowMs);
+      this.#sendings.tick(nowMs);
+      if (!this.#isStopped) this.#tick();
+    });
+  }
+}

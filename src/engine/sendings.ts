@@ -1,0 +1,280 @@
+import type { Clock, Dns, Log, Net, Timer } from '../base/ports.ts';
+import type { DomainSettingsLookup } from '../config/domainSettings.ts';
+import {
+  type DeliveryTransaction,
+  type RecipientResult,
+  transferSizeBytes,
+} from '../delivery/deliveryTransaction.ts';
+import type { LocalCause } from '../delivery/nextHop.ts';
+import { deliveryEvent, expired, type RemoteFacts } from '../delivery/outcome.ts';
+import { formatMessageId } from '../message/messageId.ts';
+import { type QueueName, splitQueueName } from '../message/names.ts';
+import type { Batch, ExpiredRecipient, Settlement } from '../queue/schedule.ts';
+import type { Scheduler } from '../queue/scheduler.ts';
+import type { Routing } from '../routing/routing.ts';
+import type { Spool } from '../spool/spool.ts';
+import type { HeldContent, HeldMessage } from './heldContent.ts';
+import { Sending, type SendingPorts, type SendingSetup } from './sending.ts';
+
+export interface SendingParts {
+  readonly scheduler: Scheduler;
+  readonly spool: Spool;
+  readonly routing: Routing;
+  readonly settingsFor: DomainSettingsLookup;
+  readonly held: HeldContent;
+}
+
+export interface OutcomeCounts {
+  deliveredTotal: number;
+  failedTotal: number;
+  deferredTotal: number;
+}
+
+const settlements: Readonly<Record<RecipientResult['kind'], Settlement>> = {
+  delivered: 'delivered',
+  failed: 'failed',
+  deferred: 'deferred',
+  notAttempted: 'returned',
+};
+
+/** The outbound side of an engine: starts what the scheduler says may start, and tells it what came of it. */
+export class Sendings implements SendingSetup {
+  readonly clock: Clock;
+  readonly net: Net;
+  readonly dns: Dns;
+  readonly log: Log;
+  readonly settingsFor: DomainSettingsLookup;
+  readonly counts: OutcomeCounts = { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 };
+  readonly #parts: SendingParts;
+  readonly #open = new Map<QueueName, Set<Sending>>();
+  /** Why a queue failed last; gone with its next delivery. */
+  readonly #lastErrors = new Map<QueueName, string>();
+  #turn = 0;
+  #wake: { readonly atMs: number; readonly timer: Timer } | undefined;
+  #isStepping = false;
+  #again = false;
+  #isStopping = false;
+
+  constructor(ports: SendingPorts, parts: SendingParts) {
+    this.clock = ports.clock;
+    this.net = ports.net;
+    this.dns = ports.dns;
+    this.log = ports.log;
+    this.settingsFor = parts.settingsFor;
+    this.#parts = parts;
+  }
+
+  get open(): number {
+    let count = 0;
+    for (const sendings of this.#open.values()) count += sendings.size;
+    return count;
+  }
+
+  lastError(queue: QueueName): string {
+    return this.#lastErrors.get(queue) ?? '';
+  }
+
+  /** Carries out what the scheduler says until it says nothing new. */
+  changed(): void {
+    this.#again = true;
+    if (this.#isStepping || this.#isStopping) return;
+    this.#isStepping = true;
+    while (this.#again) {
+      this.#again = false;
+      this.#step();
+    }
+    this.#isStepping = false;
+  }
+
+  tick(nowMs: number): void {
+    for (const sendings of this.#open.values()) for (const sending of sendings) sending.tick(nowMs);
+    this.changed();
+  }
+
+  /** No new transaction is begun; connections close as they finish. */
+  stop(): void {
+    this.#isStopping = true;
+    this.#wake?.timer.cancel();
+    for (const sendings of this.#open.values()) {
+      for (const sending of [...sendings]) {
+        if (sending.isIdle) sending.quit();
+        else if (sending.isOpening) sending.abort();
+      }
+    }
+  }
+
+  abortAll(): void {
+    for (const sendings of this.#open.values()) for (const sending of [...sendings]) sending.abort();
+  }
+
+  #step(): void {
+    const nowMs = this.clock.monotonicMs();
+    const { scheduler, spool } = this.#parts;
+    // Without durable outcomes every delivery would be one to repeat (architecture 5).
+    if (spool.outcomesStalled(nowMs)) return;
+    const { open, offer, close, expired: overdue, wakeAtMs } = scheduler.step(nowMs);
+    for (const queue of open) this.#start(queue);
+    for (const queue of offer) this.#idleOf(queue)?.offer();
+    for (const queue of close) this.#idleOf(queue)?.quit();
+    for (const recipient of overdue) this.#expire(recipient);
+    this.#wakeAt(wakeAtMs, nowMs);
+  }
+
+  #start(queue: QueueName): void {
+    const sourceHost = this.#parts.routing.nextSourceHost(splitQueueName(queue).vmta);
+    if (sourceHost === undefined) {
+      this.#failQueue(queue, { status: '4.3.5', diagnostic: 'its virtual MTA is not configured any more' });
+      this.#parts.scheduler.connectionAbandoned(queue, this.clock.monotonicMs());
+      return;
+    }
+    const sending = new Sending(this, queue, sourceHost);
+    const sendings = this.#open.get(queue);
+    if (sendings === undefined) this.#open.set(queue, new Set([sending]));
+    else sendings.add(sending);
+    sending.start(this.#turn++);
+  }
+
+  #idleOf(queue: QueueName): Sending | undefined {
+    for (const sending of this.#open.get(queue) ?? []) if (sending.isIdle) return sending;
+    return undefined;
+  }
+
+  opened(sending: Sending): void {
+    this.#parts.scheduler.connectionOpened(sending.queue, this.clock.monotonicMs());
+  }
+
+  closed(sending: Sending, failure: LocalCause | undefined): void {
+    this.#forget(sending);
+    if (failure !== undefined) this.#failQueue(sending.queue, failure);
+    this.#parts.scheduler.connectionClosed(sending.queue, this.clock.monotonicMs());
+    this.changed();
+  }
+
+  gaveUp(sending: Sending, cause: LocalCause): void {
+    this.#forget(sending);
+    this.#failQueue(sending.queue, cause);
+    this.#parts.scheduler.connectionAbandoned(sending.queue, this.clock.monotonicMs());
+    this.changed();
+  }
+
+  take(sending: Sending): Batch | 'wait' | 'close' {
+    if (this.#isStopping) return 'close';
+    const nowMs = this.clock.monotonicMs();
+    if (this.#parts.spool.outcomesStalled(nowMs)) return 'wait';
+    return this.#parts.scheduler.take(sending.queue, nowMs);
+  }
+
+  held(batch: Batch): HeldMessage | undefined {
+    return this.#parts.held.get(batch.handle);
+  }
+
+  async load(batch: Batch): Promise<HeldMessage | undefined> {
+    const read = await this.#parts.spool.read(batch.location);
+    if (read.kind === 'stored') return read;
+    this.#unreadable(batch, read.code);
+    for (const index of batch.recipientIndexes) {
+      this.#parts.scheduler.settle(batch, index, 'deferred', this.clock.monotonicMs());
+    }
+    return undefined;
+  }
+
+  returned(batch: Batch): void {
+    for (const index of batch.recipientIndexes) {
+      this.#parts.scheduler.settle(batch, index, 'returned', this.clock.monotonicMs());
+    }
+  }
+
+  settled(
+    batch: Batch,
+    { envelope }: HeldMessage,
+    results: readonly RecipientResult[],
+    transaction: DeliveryTransaction,
+    remote: RemoteFacts,
+  ): void {
+    const { scheduler, held, spool } = this.#parts;
+    const nowMs = this.clock.wallMs();
+    const sizeBytes = transferSizeBytes(transaction);
+    for (const result of results) {
+      const settled = scheduler.settle(
+        batch,
+        result.index,
+        settlements[result.kind],
+        this.clock.monotonicMs(),
+      );
+      const event = deliveryEvent(result, {
+        envelope,
+        queue: batch.queue,
+        nowMs,
+        remote,
+        sizeBytes,
+        attempts: settled.attempts,
+        nextTryMs: result.kind === 'deferred' ? nowMs + settled.nextTryInMs : 0,
+      });
+      if (event === undefined) continue;
+      this.counts[`${event.kind}Total`] += 1;
+      if (event.kind === 'deferred') held.drop(batch.handle);
+      else held.settled(batch.handle);
+      if (event.kind === 'delivered') this.#lastErrors.delete(batch.queue);
+      else this.#lastErrors.set(batch.queue, event.diagnostic);
+      spool.putEvent({ event, messageSegment: batch.location.segment });
+    }
+  }
+
+  /** Older than bounce-after. */
+  #expire(recipient: ExpiredRecipient): void {
+    const message = this.#parts.held.get(recipient.handle);
+    if (message !== undefined) {
+      this.#parts.held.settled(recipient.handle);
+      this.#bounceExpired(recipient, message);
+      return;
+    }
+    void this.#parts.spool.read(recipient.location).then((read) => {
+      if (read.kind === 'stored') this.#bounceExpired(recipient, read);
+      else this.#unreadable(recipient, read.code);
+    });
+  }
+
+  #bounceExpired(recipient: ExpiredRecipient, { envelope }: HeldMessage): void {
+    const event = deliveryEvent(expired(recipient.recipientIndex, ''), {
+      envelope,
+      queue: recipient.queue,
+      nowMs: this.clock.wallMs(),
+      remote: undefined,
+      sizeBytes: 0,
+      attempts: recipient.attempts,
+      nextTryMs: 0,
+    });
+    this.counts.failedTotal += 1;
+    this.#parts.spool.putEvent({ event: event!, messageSegment: recipient.location.segment });
+  }
+
+  /** It stays in the spool: a restart, or the tools, may find what is left of it. */
+  #unreadable({ id, location }: Pick<Batch, 'id' | 'location'>, code: string): void {
+    this.log.write('error', 'spool.unreadable', { id: formatMessageId(id), segment: location.segment, code });
+  }
+
+  #failQueue(queue: QueueName, cause: LocalCause): void {
+    const { retryStep, retryInMs } = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs());
+    this.#lastErrors.set(queue, cause.diagnostic);
+    this.log.write('info', 'delivery.queueFailed', { queue, ...cause, retryStep, retryInMs });
+  }
+
+  #forget(sending: Sending): void {
+    const sendings = this.#open.get(sending.queue);
+    sendings?.delete(sending);
+    if (sendings?.size === 0) this.#open.delete(sending.queue);
+  }
+
+  #wakeAt(atMs: number, nowMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY || (this.#wake !== undefined && this.#wake.atMs <= atMs)) return;
+    this.#wake?.timer.cancel();
+    const timer = this.clock.after(Math.min(atMs - nowMs, longestTimerMs), () => {
+      this.#wake = undefined;
+      this.changed();
+    });
+    this.#wake = { atMs, timer };
+  }
+}
+
+/** A day: Node's timers end at 24.8 of them. */
+const longestTimerMs = 86_400_000;

@@ -1,0 +1,27 @@
+import type { Config } from '../config/config.ts';
+import type { EngineReport, QueueState } from '../engine/engine.ts';
+import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
+
+/** What the supervisor tells an engine process. Structured clone: plain data only. */
+export type ToEngine =
+  | {
+      readonly kind: 'start';
+      readonly config: Config;
+      readonly spoolFolder: string;
+      readonly cursorEpoch: number;
+      /** false: deliver what the folder owes, accept nothing (an engine that is not configured any more). */
+      readonly accepts: boolean;
+    }
+  | { readonly kind: 'recorded'; readonly position: BatchPosition }
+  | { readonly kind: 'ask'; readonly ask: number; readonly about: 'report' | 'queues' }
+  | { readonly kind: 'stop' };
+
+/** What an engine process tells the supervisor. */
+export type FromEngine =
+  /** It listens to us: what is said before would be lost. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'started' }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'published'; readonly watermark: Watermark }
+  | { readonly kind: 'answer'; readonly ask: number; readonly answer: EngineReport | readonly QueueState[] }
+  | { readonly kind: 'stopped' };

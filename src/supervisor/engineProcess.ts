@@ -1,0 +1,119 @@
+import { systemClock } from '../base/node/clock.ts';
+import { systemDigest } from '../base/node/digest.ts';
+import { systemDisk } from '../base/node/disk.ts';
+import { systemDns } from '../base/node/dns.ts';
+import { systemLog } from '../base/node/log.ts';
+import { systemNet } from '../base/node/net.ts';
+import { systemRandom } from '../base/node/random.ts';
+import { Engine, type EngineReport, type QueueState } from '../engine/engine.ts';
+import type { Watermark } from '../message/batchPosition.ts';
+import type { FromEngine, ToEngine } from './engineMessages.ts';
+import { lockSpool } from './spoolLock.ts';
+
+/** Watermarks are told at most this often: the recorder gathers anyway. */
+const watermarkDelayMs = 20;
+/** Once the supervisor is gone there is nobody to account to: finish quickly. */
+const orphanGraceMs = 2000;
+
+const idleReport: EngineReport = {
+  listeners: [],
+  messages: 0,
+  recipients: 0,
+  queues: 0,
+  outgoingConnections: 0,
+  outcomes: { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 },
+  unsyncedOutcomes: 0,
+  segments: 0,
+};
+
+/** The life of an engine process: waits for its configuration, serves, and ends when told or orphaned. */
+export async function runEngine(): Promise<void> {
+  // The supervisor decides when an engine stops; a Ctrl-C reaches the whole process group.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  const engine = new EngineProcess();
+  process.on('message', (message: ToEngine) => engine.obey(message));
+  process.on('disconnect', () => void engine.end(orphanGraceMs));
+  tell({ kind: 'ready' });
+}
+
+class EngineProcess {
+  #engine: Engine | undefined;
+  #begun = false;
+  #ending = false;
+  /** Published and not yet told. */
+  #watermark: Watermark | undefined;
+
+  obey(message: ToEngine): void {
+    if (message.kind === 'start' && !this.#begun) void this.#start(message);
+    else if (message.kind === 'recorded') this.#engine?.recorded(message.position);
+    else if (message.kind === 'ask') {
+      tell({ kind: 'answer', ask: message.ask, answer: this.#answer(message.about) });
+    } else if (message.kind === 'stop') void this.end();
+  }
+
+  /** Stops, tells the last watermark and leaves. */
+  async end(graceMs?: number): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    await this.#engine?.stop(graceMs);
+    this.#tellWatermark();
+    if (!process.connected) process.exit(0);
+    process.send?.({ kind: 'stopped' } satisfies FromEngine, () => process.exit(0));
+  }
+
+  async #start(order: Extract<ToEngine, { kind: 'start' }>): Promise<void> {
+    this.#begun = true;
+    const { config, spoolFolder, cursorEpoch, accepts } = order;
+    const log = systemLog({ file: config.logFile.value, level: 'info' });
+    process.on('uncaughtException', (error) => {
+      // A broken promise of our own code: the spool survives, the supervisor starts another engine.
+      log.write('error', 'engine.crashed', { message: error.message, stack: error.stack });
+      log.flush();
+      process.exit(70);
+    });
+    const refusal = lockSpool(spoolFolder);
+    const engine =
+      refusal ??
+      (await Engine.start(
+        {
+          clock: systemClock(),
+          random: systemRandom(),
+          disk: systemDisk(),
+          net: systemNet(),
+          dns: systemDns(),
+          digest: systemDigest(),
+          log,
+        },
+        { config, spoolFolder, cursorEpoch, accepts, published: (watermark) => this.#published(watermark) },
+      ));
+    if (engine instanceof Engine) {
+      this.#engine = engine;
+      tell({ kind: 'started' });
+      return;
+    }
+    const { code, message } = typeof engine === 'string' ? { code: 'EBUSY', message: engine } : engine;
+    log.write('error', 'engine.failed', { code, message });
+    log.flush();
+    process.send?.({ kind: 'failed', code, message } satisfies FromEngine, () => process.exit(1));
+  }
+
+  #published(watermark: Watermark): void {
+    if (this.#watermark === undefined) setTimeout(() => this.#tellWatermark(), watermarkDelayMs);
+    this.#watermark = watermark;
+  }
+
+  #tellWatermark(): void {
+    if (this.#watermark !== undefined) tell({ kind: 'published', watermark: this.#watermark });
+    this.#watermark = undefined;
+  }
+
+  #answer(about: 'report' | 'queues'): EngineReport | readonly QueueState[] {
+    if (about === 'queues') return this.#engine === undefined ? [] : [...this.#engine.queues()];
+    return this.#engine?.report() ?? idleReport;
+  }
+}
+
+function tell(message: FromEngine): void {
+  if (process.connected) process.send?.(message);
+}
