@@ -6,6 +6,7 @@ import { planListeners } from '../listener/listenerPlan.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { formatMessageId } from '../message/messageId.ts';
+import { formatDateTime } from '../protocol/dateTime.ts';
 import { replies } from '../protocol/replies.ts';
 import { receivedField } from '../protocol/traceHeader.ts';
 import { wholeShare } from '../queue/limitShares.ts';
@@ -84,6 +85,8 @@ export class Engine {
   readonly #durabilities: readonly Durability[];
   #listening: readonly Listening[] = [];
   #isStopped = false;
+  #dateSecond = Number.NaN;
+  #date = '';
 
   private constructor(ports: EnginePorts, config: Config, spool: SegmentSpool) {
     const plan = planListeners(config);
@@ -315,11 +318,20 @@ export class Engine {
       listenerAddress: envelope.reception.listenerAddress,
       protocol: message.protocol,
       id: formatMessageId(envelope.id),
-      receivedMs: envelope.timeQueuedMs,
-      zoneOffsetMinutes: this.#ports.clock.zoneOffsetMinutes(envelope.timeQueuedMs),
+      date: this.#dateOf(envelope.timeQueuedMs),
       onlyRecipient: recipients.length === 1 ? recipients[0]!.forwardPath : undefined,
       hideMessageSource: effective.hideMessageSource.value,
     });
+  }
+
+  /** Thousands of messages share a second. */
+  #dateOf(wallMs: number): string {
+    const second = Math.floor(wallMs / 1000);
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second;
+      this.#date = formatDateTime(wallMs, this.#ports.clock.zoneOffsetMinutes(wallMs));
+    }
+    return this.#date;
   }
 
   /** One timer for every deadline of every connection: they are bounds, not appointments. */

@@ -10,8 +10,7 @@ const trace: Trace = {
   listenerAddress: '2001:db8::1',
   protocol: 'ESMTP',
   id: '1f.2a9',
-  receivedMs: Date.UTC(2026, 10, 23, 18, 12, 32),
-  zoneOffsetMinutes: -210,
+  date: formatDateTime(Date.UTC(2026, 10, 23, 18, 12, 32), -210),
   onlyRecipient: 'a@b.example',
   hideMessageSource: false,
 };

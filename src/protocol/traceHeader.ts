@@ -1,6 +1,4 @@
 /** The Received field we add to each message (RFC 5321 4.4). */
-import { parseIp } from '../base/ip.ts';
-import { formatDateTime } from './dateTime.ts';
 
 export interface Trace {
   /** The client's EHLO or HELO name, as given. */
@@ -13,8 +11,8 @@ export interface Trace {
   /** RFC 3848 and RFC 6531 3.7.3 word: SMTP, ESMTP, UTF8SMTP ... */
   readonly protocol: string;
   readonly id: string;
-  readonly receivedMs: number;
-  readonly zoneOffsetMinutes: number;
+  /** When it was received, RFC 5322 3.3 (`formatDateTime`). */
+  readonly date: string;
   /** `local@domain` of the only recipient; undefined when there are several (RFC 5321 7.2: no disclosure). */
   readonly onlyRecipient: string | undefined;
   /** PowerMTA's hide-message-source: nothing of client and recipient is written. */
@@ -36,7 +34,7 @@ export function receivedField(trace: Trace): Uint8Array {
   words.push(`with ${trace.protocol}`);
   if (trace.hideMessageSource || trace.onlyRecipient === undefined) words.push(`id ${trace.id};`);
   else words.push(`id ${trace.id}`, `for <${trace.onlyRecipient}>;`);
-  words.push(formatDateTime(trace.receivedMs, trace.zoneOffsetMinutes));
+  words.push(trace.date);
   return encoder.encode(folded(words));
 }
 
@@ -65,5 +63,5 @@ function safeName(name: string): string {
 
 /** RFC 5321 4.1.3. */
 function addressLiteral(address: string): string {
-  return parseIp(address)?.family === 6 ? `[IPv6:${address}]` : `[${address}]`;
+  return address.includes(':') ? `[IPv6:${address}]` : `[${address}]`;
 }

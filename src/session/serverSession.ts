@@ -70,6 +70,9 @@ export class ServerSession {
   #replies = '';
   #message: ReceivedMessage | undefined;
   #closeTold = false;
+  /** The last replies that ended in 354, and their octets. */
+  #groupReplies = '';
+  #groupBytes: Uint8Array = noBytes;
 
   constructor(policy: SessionPolicy, nowMs: number) {
     this.#commandSinceMs = nowMs;
@@ -304,11 +307,21 @@ export class ServerSession {
     if (reply.code === 421 || reply.code === 221) this.#conversation.intake = 'closed';
   }
 
+  /** Encoding costs more than looking up; only the replies to a client's usual group come again. */
+  #encoded(text: string): Uint8Array {
+    if (this.#conversation.intake !== 'data') return encoder.encode(text);
+    if (text !== this.#groupReplies) {
+      this.#groupReplies = text;
+      this.#groupBytes = encoder.encode(text);
+    }
+    return this.#groupBytes;
+  }
+
   #effects(): readonly SessionEffect[] {
     const closing = this.#conversation.intake === 'closed' && !this.#closeTold;
     if (this.#replies === '' && this.#message === undefined && !closing) return noEffects;
     const effects: SessionEffect[] = [];
-    if (this.#replies !== '') effects.push({ kind: 'send', bytes: encoder.encode(this.#replies) });
+    if (this.#replies !== '') effects.push({ kind: 'send', bytes: this.#encoded(this.#replies) });
     this.#replies = '';
     if (this.#message !== undefined) effects.push({ kind: 'message', message: this.#message });
     this.#message = undefined;

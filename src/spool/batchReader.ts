@@ -28,6 +28,7 @@ export class BatchReader {
   readonly #disk: Disk;
   readonly #digest: Digest;
   readonly #folder: string;
+  readonly #withEnvelopes: boolean;
   /** The last batch given; reading starts over behind it when a file could not be opened. */
   #after: BatchPosition;
   /** The segments that count, oldest first, up to the watermark's. */
@@ -37,8 +38,9 @@ export class BatchReader {
   #at = blockBytes;
   #lastRead = 0;
 
-  /** Nothing at or before `after` is given. */
-  constructor(disk: Disk, digest: Digest, folder: string, after: BatchPosition) {
+  /** Nothing at or before `after` is given; envelopes only for who wants receipts. */
+  constructor(disk: Disk, digest: Digest, folder: string, after: BatchPosition, withEnvelopes = true) {
+    this.#withEnvelopes = withEnvelopes;
     this.#disk = disk;
     this.#digest = digest;
     this.#folder = folder;
@@ -61,6 +63,8 @@ export class BatchReader {
     if (this.#chain.at(-1)?.number !== watermark.segment)
       this.#chain = await this.#readChain(watermark.segment);
     const read: ReadBatch[] = [];
+    // Up to the watermark everything is durable, so what is read ahead of it can only be too much.
+    let ahead = new ReadAhead(this.#file);
     while (read.length < max) {
       const index = this.#chain.findIndex(({ number }) => number === this.#segment?.number);
       const successor = this.#chain[index + 1];
@@ -68,9 +72,10 @@ export class BatchReader {
       if (index < 0 || this.#lastRead >= last) {
         if (successor === undefined) break;
         await this.#enter(successor);
+        ahead = new ReadAhead(this.#file);
         continue;
       }
-      const batch = await this.#readBatch(this.#segment!, this.#file!);
+      const batch = await this.#readBatch(this.#segment!, ahead);
       if ('kind' in batch) return batch;
       if (comparePositions(batch.position, this.#after) > 0) read.push(batch);
     }
@@ -84,9 +89,10 @@ export class BatchReader {
     await file?.close();
   }
 
-  async #readBatch(segment: SegmentHeader, file: DiskFile): Promise<ReadBatch | BatchDamaged> {
+  async #readBatch(segment: SegmentHeader, file: ReadAhead): Promise<ReadBatch | BatchDamaged> {
     const found = await findBatch(file, this.#at, Number.POSITIVE_INFINITY, segment, this.#digest);
-    const records = found && (await readBatchRecords(file, found, segment.salt, this.#digest));
+    const only = this.#withEnvelopes ? undefined : 'event';
+    const records = found && (await readBatchRecords(file, found, segment.salt, this.#digest, only));
     if (records === undefined || found?.header.number !== this.#lastRead + 1) {
       return { kind: 'damaged', segment: segmentName(segment.number), at: this.#at };
     }
@@ -131,5 +137,31 @@ export class BatchReader {
 
   #open(segment: number): Promise<DiskFile> {
     return this.#disk.open(`${this.#folder}/${segmentName(segment)}`, 'read');
+  }
+}
+
+const aheadBytes = 256 * 1024;
+
+/**
+ * Reads more than is asked for: small batches lie close together, and a read costs far more than its
+ * bytes. It lives no longer than one look at the watermark, for what lies behind that still changes.
+ */
+class ReadAhead implements Pick<DiskFile, 'read'> {
+  readonly #file: DiskFile | undefined;
+  #at = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(file: DiskFile | undefined) {
+    this.#file = file;
+  }
+
+  async read(position: number, lengthBytes: number): Promise<Uint8Array> {
+    const from = position - this.#at;
+    if (from < 0 || from + lengthBytes > this.#bytes.length) {
+      this.#bytes = await this.#file!.read(position, Math.max(lengthBytes, aheadBytes));
+      this.#at = position;
+      return this.#bytes.subarray(0, lengthBytes);
+    }
+    return this.#bytes.subarray(from, from + lengthBytes);
   }
 }

@@ -116,12 +116,16 @@ export function sealRecords(out: ByteWriter, digest: Digest, salt: number): void
   }
 }
 
-/** What a batch's record part holds, or undefined when any of it is damaged. `base` is its file offset. */
+/**
+ * What a batch's record part holds (or `only` that kind), undefined when any of it is damaged. `base` is its
+ * file offset.
+ */
 export function readRecords(
   bytes: Uint8Array,
   base: number,
   digest: Digest,
   salt: number,
+  only?: SpoolRecord['kind'],
 ): readonly SpoolRecord[] | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const records: SpoolRecord[] = [];
@@ -130,6 +134,7 @@ export function readRecords(
     end = at + recordHeaderBytes + payloadBytes;
     if (end > bytes.length) return undefined;
     if (view.getUint32(at + 8, true) !== recordCrc(bytes, at, payloadBytes, digest, salt)) return undefined;
+    if (only !== undefined && view.getUint32(at, true) !== recordType[only]) continue;
     const record = readRecord(bytes, at, base);
     if (record !== undefined) records.push(record);
   }

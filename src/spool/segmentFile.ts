@@ -23,7 +23,7 @@ export async function readSegmentHeader(file: DiskFile, digest: Digest): Promise
 
 /** The batch that begins at `startAt`, when it belongs to this segment and lies within the file. */
 export async function findBatch(
-  file: DiskFile,
+  file: Pick<DiskFile, 'read'>,
   startAt: number,
   sizeBytes: number,
   segment: SegmentHeader,
@@ -34,15 +34,16 @@ export async function findBatch(
   return startAt + frameBytes(header) <= sizeBytes ? { header, startAt } : undefined;
 }
 
-/** A batch's record part, read in one go; undefined when damaged. */
+/** A batch's record part, read in one go; undefined when damaged. `only`: what is wanted of it; all is checked. */
 export async function readBatchRecords(
-  file: DiskFile,
+  file: Pick<DiskFile, 'read'>,
   { header, startAt }: FoundBatch,
   salt: number,
   digest: Digest,
+  only?: SpoolRecord['kind'],
 ): Promise<readonly SpoolRecord[] | undefined> {
   if (header.recordBytes === 0) return [];
   const at = startAt + batchHeaderBytes;
   const bytes = await file.read(at, header.recordBytes);
-  return bytes.length < header.recordBytes ? undefined : readRecords(bytes, at, digest, salt);
+  return bytes.length < header.recordBytes ? undefined : readRecords(bytes, at, digest, salt, only);
 }

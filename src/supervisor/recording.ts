@@ -22,16 +22,19 @@ interface Feed {
 export class Recording {
   readonly #ports: RecordingPorts;
   readonly #files: readonly AcctFile[];
+  readonly #wantsReceipts: boolean;
   readonly #recorder: Recorder;
   readonly #feeds = new Map<string, Feed>();
 
   private constructor(
     ports: RecordingPorts,
     files: readonly AcctFile[],
+    wantsReceipts: boolean,
     recorded: (positions: ReadonlyMap<string, BatchPosition>) => void,
   ) {
     this.#ports = ports;
     this.#files = files;
+    this.#wantsReceipts = wantsReceipts;
     this.#recorder = new Recorder(files, { next: (max) => this.#next(max) }, ports.clock, {
       recorded,
       alarm: ({ code, path, systemCode, message }) =>
@@ -64,7 +67,8 @@ export class Recording {
       }
       files.push(file);
     }
-    return new Recording(ports, files, recorded);
+    const wantsReceipts = config.acctFiles.some(({ records }) => records.value.includes('r'));
+    return new Recording(ports, files, wantsReceipts, recorded);
   }
 
   /** The largest epoch any cursor names for an engine: its next start must lie above it. */
@@ -76,10 +80,8 @@ export class Recording {
   feed(engine: string, spoolFolder: string): void {
     const after = this.#recorder.durable.get(engine) ?? beforeAll;
     const { disk, digest } = this.#ports;
-    this.#feeds.set(engine, {
-      reader: new BatchReader(disk, digest, spoolFolder, after),
-      watermark: undefined,
-    });
+    const reader = new BatchReader(disk, digest, spoolFolder, after, this.#wantsReceipts);
+    this.#feeds.set(engine, { reader, watermark: undefined });
   }
 
   published(engine: string, watermark: Watermark): void {

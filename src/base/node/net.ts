@@ -94,6 +94,8 @@ function connect(
   };
 }
 
+const nothing = new Uint8Array(0);
+
 class SocketConnection implements Connection {
   readonly remote: Endpoint;
   readonly local: Endpoint;
@@ -130,13 +132,17 @@ class SocketConnection implements Connection {
   write(chunks: readonly Uint8Array[]): void {
     const socket = this.#socket;
     if (chunks.length === 0 || socket.destroyed || socket.writableEnded) return;
-    // Corked writes leave together as one writev.
-    socket.cork();
-    const last = chunks.length - 1;
-    for (let i = 0; i < last; i++) socket.write(chunks[i]!);
-    socket.write(chunks[last]!, this.#taken);
-    socket.uncork();
-    if (socket.writableLength > 0) this.#owesDrained = true;
+    if (chunks.length === 1) socket.write(chunks[0]!);
+    else {
+      // Corked writes leave together as one writev.
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    }
+    if (socket.writableLength === 0 || this.#owesDrained) return;
+    // The kernel did not take it all: an empty write behind it tells when it has.
+    this.#owesDrained = true;
+    socket.write(nothing, this.#taken);
   }
 
   readonly #taken = (): void => {
