@@ -37,7 +37,7 @@ export interface ClientSettings {
 
 export type ClientEffect =
   /** Chunks of `send` effects that follow one another may leave in one write. */
-  | { readonly kind: 'send'; readonly chunks: readonly Uint8Array[] }
+  | { readonly kind: 'send'; readonly of: 'commands' | 'content'; readonly chunks: readonly Uint8Array[] }
   /** The end of a transaction: one result per recipient, in their order. */
   | {
       readonly kind: 'settled';
@@ -386,7 +386,7 @@ export class ClientSession {
 
   /** The connection's own commands go on only with a yes. QUIT is what may be said after a no. */
   #refused(reply: ParsedReply, level: ReplyClass): void {
-    this.#effects.push({ kind: 'send', chunks: [quitLine] });
+    this.#effects.push({ kind: 'send', of: 'commands', chunks: [quitLine] });
     this.#fail('refused', replyStatus(reply, false), replyDiagnostic(reply), level === 5);
   }
 
@@ -416,7 +416,7 @@ export class ClientSession {
   }
 
   #sendCommand(verb: Verb, text: string): void {
-    this.#effects.push({ kind: 'send', chunks: [encodeCommands(commandLine(text))] });
+    this.#effects.push({ kind: 'send', of: 'commands', chunks: [encodeCommands(commandLine(text))] });
     this.#owe(verb);
   }
 
@@ -447,14 +447,14 @@ export class ClientSession {
         this.#owe('data', job);
       }
     }
-    this.#effects.push({ kind: 'send', chunks: [encodeCommands(text)] });
+    this.#effects.push({ kind: 'send', of: 'commands', chunks: [encodeCommands(text)] });
   }
 
   #sendContent(job: Job): void {
     const { content, wireForm } = job.transaction;
     // RFC 2920 section 3.1: a 354 although every recipient was refused is answered with the dot alone.
     const chunks = job.accepted === 0 ? [loneDot] : dataChunks(content, wireForm);
-    this.#effects.push({ kind: 'send', chunks });
+    this.#effects.push({ kind: 'send', of: 'content', chunks });
     this.#unsentBytes = 0;
     for (const chunk of chunks) this.#unsentBytes += chunk.length;
     job.contentSent = true;

@@ -10,6 +10,7 @@ import {
   type SessionEffect,
   type StoredAnswer,
 } from '../session/serverSession.ts';
+import { logText } from './logText.ts';
 
 /** Who hands over a message: what the envelope and the trace header say of it. */
 export interface Injector {
@@ -230,6 +231,7 @@ class Reception implements ConnectionEvents {
   #apply(effects: readonly SessionEffect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#send(effect.bytes);
+      else if (effect.kind === 'command') this.#log('session.command', { line: effect.line });
       else if (effect.kind === 'message') this.#store(effect.message);
       else this.#close();
     }
@@ -252,12 +254,15 @@ class Reception implements ConnectionEvents {
   }
 
   #send(bytes: Uint8Array): void {
-    if (this.#logsCommands) this.#log('session.reply', { text: latin1(bytes) });
+    if (this.#logsCommands) this.#log('session.reply', { text: logText([bytes]) });
     this.connection.write([bytes]);
   }
 
   #store(message: ReceivedMessage): void {
     this.#counts.messagesTotal += 1;
+    if (this.#injector.allowed.effective.logData.value) {
+      this.#log('session.data', { text: logText(message.chunks) });
+    }
     this.#receptions.setup.store(message, this.#injector, (answer) => {
       // The client may have gone; what it handed over is kept all the same.
       if (!this.#over) this.#apply(this.#session.stored(answer, this.#nowMs()));
@@ -305,16 +310,11 @@ function policyOf(receptions: Receptions, { allowed }: Injector): SessionPolicy 
     allowSmtputf8: effective.allowSmtputf8.value,
     commandTimeoutMs: effective.smtpCommandTimeoutMs.value,
     dataTimeoutMs: effective.smtpDataTimeoutMs.value,
+    tellsCommands: effective.logCommands.value,
     judgeRecipient: (path) => {
       const verdict = access.recipient(allowed, path);
       return verdict.kind === 'accepted' ? undefined : verdict.reply;
     },
     judgeSender: () => (receptions.isShort ? replies.outOfSpace : undefined),
   };
-}
-
-function latin1(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text.trimEnd();
 }

@@ -24,6 +24,7 @@ import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
 import type { HeldMessage } from './heldContent.ts';
+import { logText } from './logText.ts';
 
 export interface SendingPorts {
   readonly clock: Clock;
@@ -172,6 +173,7 @@ export class Sending implements ConnectionEvents {
   }
 
   received(bytes: Uint8Array): void {
+    if (this.#settings.logCommands.value) this.#log('delivery.reply', { text: logText([bytes]) });
     this.#run((session, nowMs) => session.received(bytes, nowMs));
   }
 
@@ -251,8 +253,10 @@ export class Sending implements ConnectionEvents {
     const chunks: Uint8Array[] = [];
     for (let i = 0; i < effects.length; i++) {
       const effect = effects[i]!;
-      if (effect.kind === 'send') chunks.push(...effect.chunks);
-      else if (effect.kind === 'settled') this.#settled(effect.transaction, effect.results);
+      if (effect.kind === 'send') {
+        chunks.push(...effect.chunks);
+        this.#logSent(effect);
+      } else if (effect.kind === 'settled') this.#settled(effect.transaction, effect.results);
       else if (effect.kind === 'ready') effects.push(...this.#ready());
       else if (effect.kind === 'failed') this.#failure = effect.failure;
       else this.#finish(session, chunks.splice(0));
@@ -376,6 +380,13 @@ export class Sending implements ConnectionEvents {
     const loading = this.#loading;
     this.#loading = undefined;
     if (loading !== undefined) this.#setup.returned(loading);
+  }
+
+  #logSent({ of, chunks }: Extract<ClientEffect, { kind: 'send' }>): void {
+    const { logCommands, logData } = this.#settings;
+    if (of === 'commands' ? logCommands.value : logData.value) {
+      this.#log(`delivery.${of}`, { text: logText(chunks) });
+    }
   }
 
   #log(event: string, fields: Readonly<Record<string, unknown>> = {}): void {

@@ -24,6 +24,8 @@ export interface SessionPolicy {
   readonly allowSmtputf8: boolean;
   readonly commandTimeoutMs: number;
   readonly dataTimeoutMs: number;
+  /** log-commands: every command line comes as an effect, too. */
+  readonly tellsCommands: boolean;
   /** The access decision: undefined accepts. Synchronous and pure. */
   judgeRecipient(path: Path): Reply | undefined;
   /** A refusal of MAIL for now, 452 when resources are short. A 421 closes the connection. */

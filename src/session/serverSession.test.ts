@@ -17,6 +17,7 @@ const policy: SessionPolicy = {
   allowSmtputf8: true,
   commandTimeoutMs: 300_000,
   dataTimeoutMs: 60_000,
+  tellsCommands: false,
   judgeRecipient: () => undefined,
   judgeSender: () => undefined,
 };
@@ -41,7 +42,7 @@ class Client {
       expect(this.closed).toBe(false);
       if (effect.kind === 'send') this.replies += String.fromCharCode(...effect.bytes);
       else if (effect.kind === 'close') this.closed = true;
-      else {
+      else if (effect.kind === 'message') {
         this.messages.push(effect.message);
         this.take(this.session.stored({ ok: true, id: '1.1' }, this.nowMs));
       }
@@ -473,4 +474,19 @@ test('any octets, cut anywhere, are answered alike: legal replies, bounded memor
     ),
     { numRuns: 300 },
   );
+});
+
+test('log-commands gets every command line before its reply, and nothing that AUTH says', () => {
+  const told = new ServerSession({ ...policy, tellsCommands: true }, 0);
+  told.start();
+  const effects = told.received(
+    new TextEncoder().encode('EHLO a.test\r\nAUTH PLAIN c2VjcmV0\r\nnoop\r\n'),
+    1,
+  );
+  expect(effects.map((effect) => (effect.kind === 'command' ? effect.line : effect.kind))).toEqual([
+    'EHLO a.test',
+    'AUTH ...',
+    'NOOP',
+    'send',
+  ]);
 });

@@ -30,6 +30,8 @@ export interface ReceivedMessage {
 }
 
 export type SessionEffect =
+  /** For the log, before the replies to it: what follows AUTH is left out. */
+  | { readonly kind: 'command'; readonly line: string }
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
   /** Store it, then call `stored`. Always behind the replies that came before it. */
   | { readonly kind: 'message'; readonly message: ReceivedMessage }
@@ -69,6 +71,8 @@ export class ServerSession {
   /** What this call answers. */
   #replies = '';
   #message: ReceivedMessage | undefined;
+  /** Only for `tellsCommands`. */
+  #commands: string[] = [];
   #closeTold = false;
   /** The last replies that ended in 354, and their octets. */
   #groupReplies = '';
@@ -220,6 +224,9 @@ export class ServerSession {
       return;
     }
     const { verb, argument } = command;
+    if (conversation.policy.tellsCommands) {
+      this.#commands.push(verb === 'AUTH' ? 'AUTH ...' : `${verb} ${argument}`.trimEnd());
+    }
     const rule = commandRules.get(verb);
     if (rule === undefined) {
       if (httpVerbs.has(verb)) this.#say(replies.notHttp);
@@ -320,7 +327,7 @@ export class ServerSession {
   #effects(): readonly SessionEffect[] {
     const closing = this.#conversation.intake === 'closed' && !this.#closeTold;
     if (this.#replies === '' && this.#message === undefined && !closing) return noEffects;
-    const effects: SessionEffect[] = [];
+    const effects: SessionEffect[] = this.#commands.splice(0).map((line) => ({ kind: 'command', line }));
     if (this.#replies !== '') effects.push({ kind: 'send', bytes: this.#encoded(this.#replies) });
     this.#replies = '';
     if (this.#message !== undefined) effects.push({ kind: 'message', message: this.#message });

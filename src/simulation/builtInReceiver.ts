@@ -29,6 +29,7 @@ const policy: SessionPolicy = {
   allowSmtputf8: true,
   commandTimeoutMs: 300_000,
   dataTimeoutMs: 300_000,
+  tellsCommands: false,
   judgeRecipient: () => undefined,
   judgeSender: () => undefined,
 };
@@ -92,7 +93,7 @@ class Reception implements ConnectionEvents {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#connection.write([effect.bytes]);
       else if (effect.kind === 'close') this.#connection.end();
-      else {
+      else if (effect.kind === 'message') {
         const { recipients, sizeBytes } = effect.message;
         const id = `r${++this.#counts.messages}`;
         this.#counts.recipients += recipients.length;

@@ -102,6 +102,7 @@ function policyOf(steps: readonly Step[]): SessionPolicy {
     allowSmtputf8: given.get('allowSmtputf8') !== 'no',
     commandTimeoutMs: 300_000,
     dataTimeoutMs: 60_000,
+    tellsCommands: false,
     judgeRecipient: ({ domain, routedLocalPart }) =>
       relayDomains === undefined || (relayDomains.includes(domain) && !routedLocalPart)
         ? undefined
