@@ -254,7 +254,7 @@ describe('where a client may send', () => {
     const verdict = rcpt(fixture, '8.8.4.4', domain);
     expect(verdict.kind).toBe(isLocal ? 'accepted' : 'refused');
     if (verdict.kind === 'accepted') expect(verdict.as).toBe('local');
-    else expect(verdict.reply).toEqual({ code: 550, enhanced: '5.7.1', lines: ['Relaying denied'] });
+    else expect(verdict.reply).toMatchObject({ code: 550, enhanced: '5.7.1' });
   });
 
   test('who holds a grant may send anywhere, and the verdict names the grant', () => {

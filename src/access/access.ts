@@ -7,6 +7,7 @@ import { type IpAddress, parseIp } from '../base/ip.ts';
 import { type IpSet, ipSetContains } from '../base/ipRanges.ts';
 import type { Config, InjectionSourceConfig, ListenerConfig, Origin, Setting } from '../config/config.ts';
 import type { Path } from '../protocol/path.ts';
+import { notServed, replies } from '../protocol/replies.ts';
 import type { Reply } from '../protocol/reply.ts';
 import { loopbackIps, rangesOf, reachOf } from './addressSpace.ts';
 import { compileLocalDomains } from './localDomains.ts';
@@ -81,10 +82,6 @@ export type RecipientVerdict =
       readonly decidedBy: Origin | undefined;
     };
 
-const relayingDenied: Reply = { code: 550, enhanced: '5.7.1', lines: ['Relaying denied'] };
-const routingDenied: Reply = { code: 550, enhanced: '5.7.1', lines: ['Relaying denied: routed local part'] };
-const domainMissing: Reply = { code: 553, enhanced: '5.1.3', lines: ['Recipient address needs a domain'] };
-
 /** Connect verdicts remembered per listener; beyond it the memory is emptied (they are cheap to make again). */
 const rememberedClients = 4096;
 
@@ -104,11 +101,7 @@ export function compileAccess(config: Config): Access {
   const listeners = config.listeners.map(compileListener);
   const sourceGrants = new Map(config.injectionSources.flatMap(sourceGrant));
   const everyoneGrant = relayDomainGrant(config);
-  const notServed: Reply = {
-    code: 521,
-    enhanced: '',
-    lines: [`${config.hostNames.value[0]} does not accept mail from you`],
-  };
+  const refusedService = notServed(config.hostNames.value[0]!);
 
   /** A written line beats what we infer: an explicit `always-allow-relaying no` ends the implied grants. */
   const relayGrant = (listener: CompiledListener, overlay: Overlay, client: IpAddress) => {
@@ -132,7 +125,12 @@ export function compileAccess(config: Config): Access {
     const overlay = overlayFor(listener.config, client);
     const { smtpService } = overlay.effective;
     if (!smtpService.value) {
-      return { kind: 'refused', reason: 'smtp-service', reply: notServed, decidedBy: smtpService.origin };
+      return {
+        kind: 'refused',
+        reason: 'smtp-service',
+        reply: refusedService,
+        decidedBy: smtpService.origin,
+      };
     }
     return { kind: 'allowed', ...overlay, relayGrant: relayGrant(listener, overlay, client) };
   };
@@ -158,16 +156,21 @@ export function compileAccess(config: Config): Access {
         // RFC 5321 4.5.1: <postmaster> alone is always ours; nothing else goes without a domain.
         return path.localPart.toLowerCase() === 'postmaster' && !path.routedLocalPart
           ? { kind: 'accepted', as: 'local', decidedBy: undefined }
-          : { kind: 'refused', reason: 'no-domain', reply: domainMissing, decidedBy: undefined };
+          : {
+              kind: 'refused',
+              reason: 'no-domain',
+              reply: replies.recipientNeedsDomain,
+              decidedBy: undefined,
+            };
       }
       const local = localDomainFor(path.domain);
       if (grant === undefined) {
         if (local === undefined && everyoneGrant === undefined) {
-          return { kind: 'refused', reason: 'relaying-denied', reply: relayingDenied, decidedBy };
+          return { kind: 'refused', reason: 'relaying-denied', reply: replies.relayingDenied, decidedBy };
         }
         // A next hop might obey `user%elsewhere@ours` (reliability A1): strangers may not ask for it.
         if (path.routedLocalPart) {
-          return { kind: 'refused', reason: 'routed-local-part', reply: routingDenied, decidedBy };
+          return { kind: 'refused', reason: 'routed-local-part', reply: replies.routedLocalPart, decidedBy };
         }
       }
       return local === undefined

@@ -53,7 +53,7 @@ export function openRelayFinding(config: Config, open: OpenRelay): Finding {
 
 const fixes: Record<RelayGrant['kind'], (grant: RelayGrant) => string> = {
   'always-allow-relaying': (grant) =>
-    `narrow ${grant.block?.text.trim() ?? 'the source'} to the hosts that submit mail, or name those hosts in ` +
+    `narrow ${(grant.block && lineText(grant.block)) ?? 'the source'} to the hosts that submit mail, or name those hosts in ` +
     'allowed-hosts of a <smtp-listener> block',
   'allowed-hosts': () => 'narrow allowed-hosts to the hosts that submit mail',
   'loopback-block': () => 'give the listener a <source>',
@@ -133,8 +133,13 @@ function shareText(set: IpSet, family: 4 | 6): string {
   return `${count === 1n << BigInt(bits) ? '' : 'over '}2^${bits} addresses`;
 }
 
+/** The line without its comment and its columns. */
+function lineText(origin: Origin): string {
+  return origin.text.replace(/#.*$/, '').trim().replace(/\s+/g, ' ');
+}
+
 function sourceLine(origin: Origin, deciders: ReadonlySet<Origin | undefined>): string {
-  return `${String(origin.line).padStart(5)} | ${origin.text.trim()}${deciders.has(origin) ? '   <- decides' : ''}`;
+  return `${String(origin.line).padStart(5)} | ${lineText(origin)}${deciders.has(origin) ? '   <- decides' : ''}`;
 }
 
 function compareSizes(a: ProvenGrant, b: ProvenGrant, family: 4 | 6): number {

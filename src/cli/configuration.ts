@@ -1,9 +1,11 @@
 import { hostname } from 'node:os';
+import { lintAccess } from '../access/lints.ts';
 import { proveClosed } from '../access/openRelay.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../config/finding.ts';
 import { loadConfig } from '../config/node/load.ts';
 import { readEmbeddedConfig } from '../config/readConfig.ts';
+import { lintRoutes } from '../delivery/lints.ts';
 
 /** A configuration as every verb sees it: read, and judged by the open relay proof. */
 export interface Configuration {
@@ -20,5 +22,6 @@ export async function configurationOf(file: string | undefined): Promise<Configu
   const { config, findings } = file === undefined ? readEmbeddedConfig(hostname()) : loadConfig(file);
   if (config === undefined) return { config, findings, proof: [] };
   const proof = proveClosed(config);
-  return { config, findings: [...findings, ...proof.findings], proof: proof.lines };
+  const judged = [...findings, ...lintAccess(config), ...lintRoutes(config), ...proof.findings];
+  return { config, findings: judged, proof: proof.lines };
 }

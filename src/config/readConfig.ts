@@ -5,11 +5,16 @@ import type { Finding } from './finding.ts';
 import { parse } from './parser.ts';
 import { resolve } from './resolve.ts';
 
-/** `config` is undefined when any finding is an error. Findings stand in the order of their lines. */
+/**
+ * `config` is undefined when an error keeps the file from meaning anything; nothing may run while any
+ * finding is an error. Findings stand in the order of their lines.
+ */
 export interface ReadConfig {
   readonly config: Config | undefined;
   readonly findings: readonly Finding[];
 }
+
+const missingFile = 'E-FILE-MISSING';
 
 /** Reads a PowerMTA configuration: everything that is wrong with it, and what it means. Never throws. */
 export function readConfig(mainFile: string, files: ConfigFiles): ReadConfig {
@@ -20,8 +25,9 @@ export function readConfig(mainFile: string, files: ConfigFiles): ReadConfig {
   const wellFormed = parsed.findings.every((finding) => finding.level !== 'error');
   const meant = resolved.findings.filter((finding) => wellFormed || finding.origin !== undefined);
   const findings = inLineOrder([...parsed.findings, ...meant]);
-  const sound = findings.every((finding) => finding.level !== 'error');
-  return { config: sound ? resolved.config : undefined, findings };
+  // A certificate that is not there leaves the meaning whole, so that access can still be judged.
+  const faults = resolved.findings.filter(({ level, code }) => level === 'error' && code !== missingFile);
+  return { config: wellFormed && faults.length === 0 ? resolved.config : undefined, findings };
 }
 
 /** The configuration that is used when none is given. */

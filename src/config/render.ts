@@ -98,7 +98,7 @@ function renderFinding(
   const place = origin === undefined ? '' : `  ${printable(origin.file)}:${origin.line}:${origin.column}`;
   const lines = [`${levelWords[level]} ${code}${place}`];
   if (origin !== undefined) lines.push(...excerpt(origin.text, origin.line, origin.column, underline));
-  lines.push(...wrapped(message, '   '));
+  for (const part of message.split('\n')) lines.push(...wrapped(part, '   '));
   if (others.length > 0) lines.push(...wrapped(`Also ${placesOf(others, origin?.file)}.`, '   '));
   if (fix !== '') lines.push(...wrapped(`Fix: ${fix}`, '   '));
   return lines.join('\n');
@@ -141,6 +141,8 @@ function placesOf(findings: readonly Finding[], here: string | undefined): strin
 
 /** Breaks at blanks; a word longer than the line stands alone. */
 function wrapped(text: string, indent: string): string[] {
+  // An excerpt keeps its columns.
+  if (/^ *\d+ \| /.test(text)) return [indent + printable(text).slice(0, width - indent.length)];
   const lines: string[] = [];
   let line = '';
   for (const word of printable(text).split(' ')) {

@@ -74,6 +74,11 @@ export class Receptions {
     return this.#open.size;
   }
 
+  /** What each client may hold whatever the others do: giving it up would free next to nothing. */
+  get fairBytes(): number {
+    return receptionBudgetBytes / (2 * Math.max(1, this.#open.size));
+  }
+
   get isShort(): boolean {
     return this.#heldBytes + this.setup.pendingBytes() > receptionBudgetBytes;
   }
@@ -275,6 +280,11 @@ class Reception implements ConnectionEvents {
     const heldBytes = this.#session.heldBytes;
     this.#receptions.held(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;
+    if (heldBytes > this.#receptions.fairBytes && this.#receptions.isShort) {
+      this.#session.shed();
+      this.#receptions.held(this.#session.heldBytes - heldBytes);
+      this.#heldBytes = this.#session.heldBytes;
+    }
     const pause =
       (this.#isStoring && heldBytes > backlogMaxBytes) ||
       this.connection.unsentBytes() > unreadRepliesMaxBytes;

@@ -43,8 +43,9 @@ export interface SendingSetup extends SendingPorts {
   gaveUp(sending: Sending, cause: LocalCause): void;
   take(sending: Sending): Batch | 'wait' | 'close';
   held(batch: Batch): HeldMessage | undefined;
-  /** undefined: it could not be read, and was deferred. */
+  /** undefined: it cannot be read. */
   load(batch: Batch): Promise<HeldMessage | undefined>;
+  unreadable(batch: Batch): void;
   /** Its connection went before it was tried. */
   returned(batch: Batch): void;
   settled(
@@ -297,7 +298,7 @@ export class Sending implements ConnectionEvents {
     void this.#setup.load(batch).then((message) => {
       if (this.#loading !== batch) return;
       this.#loading = undefined;
-      // What cannot be read is reported and deferred by the loader: on with the next one.
+      if (message === undefined) this.#setup.unreadable(batch);
       this.#run((session) =>
         message === undefined ? this.#takeNext() : this.#deliver(session, batch, message),
       );

@@ -171,11 +171,15 @@ export class Sendings implements SendingSetup {
   async load(batch: Batch): Promise<HeldMessage | undefined> {
     const read = await this.#parts.spool.read(batch.location);
     if (read.kind === 'stored') return read;
-    this.#unreadable(batch, read.code);
+    this.#tellUnreadable(batch, read.code);
+    return undefined;
+  }
+
+  /** It waits like any deferred mail: the disk may answer later. */
+  unreadable(batch: Batch): void {
     for (const index of batch.recipientIndexes) {
       this.#parts.scheduler.settle(batch, index, 'deferred', this.clock.monotonicMs());
     }
-    return undefined;
   }
 
   returned(batch: Batch): void {
@@ -230,7 +234,7 @@ export class Sendings implements SendingSetup {
     }
     void this.#parts.spool.read(recipient.location).then((read) => {
       if (read.kind === 'stored') this.#bounceExpired(recipient, read);
-      else this.#unreadable(recipient, read.code);
+      else this.#tellUnreadable(recipient, read.code);
     });
   }
 
@@ -249,7 +253,7 @@ export class Sendings implements SendingSetup {
   }
 
   /** It stays in the spool: a restart, or the tools, may find what is left of it. */
-  #unreadable({ id, location }: Pick<Batch, 'id' | 'location'>, code: string): void {
+  #tellUnreadable({ id, location }: Pick<Batch, 'id' | 'location'>, code: string): void {
     this.log.write('error', 'spool.unreadable', { id: formatMessageId(id), segment: location.segment, code });
   }
 

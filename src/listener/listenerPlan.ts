@@ -4,6 +4,7 @@ import { ipSetContains, ipSetOf } from '../base/ipRanges.ts';
 import type { Endpoint } from '../base/ports.ts';
 import type { CidrText, Config, Durability, ListenerConfig, Origin, Setting } from '../config/config.ts';
 import { defaultVirtualMta } from '../message/names.ts';
+import { replies } from '../protocol/replies.ts';
 import type { Reply } from '../protocol/reply.ts';
 
 export interface ListenerPlan {
@@ -40,10 +41,7 @@ export type Admission =
   | { readonly kind: 'serve' | 'reset' }
   | { readonly kind: 'busy'; readonly reply: Reply };
 
-const busy: Admission = {
-  kind: 'busy',
-  reply: { code: 421, enhanced: '4.3.2', lines: ['Too many connections, try again later'] },
-};
+const busy: Admission = { kind: 'busy', reply: replies.tooManyConnections };
 const serve: Admission = { kind: 'serve' };
 const reset: Admission = { kind: 'reset' };
 

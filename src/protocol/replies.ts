@@ -69,11 +69,12 @@ export const replies = {
   mailFirst: row(503, '5.5.1', 'send MAIL first', '5321 3.3'),
   chunksBegun: row(503, '5.5.1', 'message content has begun with BDAT', '3030 2'),
   resetFirst: row(503, '5.5.1', 'this transaction has failed, send RSET', '3030 2'),
-  noService: row(521, '5.3.2', 'this host does not accept mail from you', '7504 3'),
   relayingDenied: row(550, '5.7.1', 'relaying denied', '5321 3.6.2'),
+  routedLocalPart: row(550, '5.7.1', 'relaying denied: the local part routes on', '5321 3.6.1'),
   sourceRoute: row(550, '5.7.1', 'source routes are refused', '5321 C'),
   messageTooBig: row(552, '5.3.4', 'message is larger than allowed here', '1870 6'),
   headerTooBig: row(552, '5.3.4', 'header section is larger than 256 KB or 1000 fields', '5321 4.5.3.1.7'),
+  recipientNeedsDomain: row(553, '5.1.3', 'recipient address needs a domain', '5321 2.3.5'),
   needsSmtpUtf8: row(553, '5.6.7', 'non-ASCII address without SMTPUTF8', '6531 3.5'),
   noRecipients: row(554, '5.5.1', 'no valid recipients', '5321 3.3'),
   mailLoop: row(554, '5.4.6', 'too many Received fields, mail is looping', '5321 6.3'),
@@ -83,6 +84,11 @@ export const replies = {
 /** RFC 5321 4.3.1: the host name comes first. */
 export function greeting(hostName: string): Reply {
   return { code: 220, enhanced: '', lines: [`${hostName} ESMTP Penstock`] };
+}
+
+/** RFC 7504 section 3: instead of the greeting, for a client that is not served. */
+export function notServed(hostName: string): Reply {
+  return { code: 521, enhanced: '', lines: [`${hostName} does not accept mail from you`] };
 }
 
 /** RFC 5321 4.1.1.1. No keywords: the answer to HELO. */

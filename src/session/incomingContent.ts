@@ -34,6 +34,7 @@ export class IncomingContent {
   #tailTo = 0;
   #lastChunk: Uint8Array | undefined;
   #refused = false;
+  #shed = false;
 
   constructor(wireForm: WireForm, limits: ContentLimits) {
     this.wireForm = wireForm;
@@ -52,6 +53,7 @@ export class IncomingContent {
 
   /** Why the message cannot be accepted; the same at the end of content however it was cut. */
   get refusal(): Reply | undefined {
+    if (this.#shed) return replies.outOfSpace;
     const { contentBytes, headerBytes, fieldCount, receivedCount, fault } = this.#scanner;
     const { maxMessageSizeBytes, maxMessageHops } = this.#limits;
     if (maxMessageSizeBytes > 0 && contentBytes > maxMessageSizeBytes) return replies.messageTooBig;
@@ -66,6 +68,12 @@ export class IncomingContent {
     if (!this.#refused && this.refusal !== undefined) this.#refuse();
     if (!this.#refused) this.#hold(chunk, from, end < 0 ? to : end);
     return end;
+  }
+
+  /** Gives its memory back: what follows is swallowed, and the end is refused with 452. */
+  shed(): void {
+    this.#shed = true;
+    this.#refuse();
   }
 
   /** Ends content that came in chunks of BDAT; afterwards `refusal` is final. */

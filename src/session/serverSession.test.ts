@@ -490,3 +490,21 @@ test('log-commands gets every command line before its reply, and nothing that AU
     'send',
   ]);
 });
+
+test('content given up for want of memory holds nothing, is swallowed, and ends in 452 with the session in step', () => {
+  const client = new ServerSession(policy, 0);
+  const say = (text: string): string =>
+    client
+      .received(new TextEncoder().encode(text), 1)
+      .map((effect) => (effect.kind === 'send' ? new TextDecoder().decode(effect.bytes) : effect.kind))
+      .join('');
+  client.start();
+  say('EHLO a.test\r\nMAIL FROM:<a@a.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n');
+  say(`Subject: big\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(2000)}`);
+  expect(client.heldBytes).toBeGreaterThan(100_000);
+  client.shed();
+  expect(client.heldBytes).toBeLessThan(5000);
+  say(`${'y'.repeat(70)}\r\n`.repeat(2000));
+  expect(client.heldBytes).toBeLessThan(5000);
+  expect(say('.\r\nNOOP\r\n')).toMatch(/^452 4\.3\.1 .*\r\n250 /);
+});

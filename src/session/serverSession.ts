@@ -142,6 +142,11 @@ export class ServerSession {
     return this.#effects();
   }
 
+  /** Memory is short: content on its way in is given up, and refused at its end. */
+  shed(): void {
+    if (this.#conversation.intake !== 'storing') this.#conversation.transaction?.content?.shed();
+  }
+
   /** When `tick` is due; Infinity while nothing is awaited from the client. */
   get deadlineMs(): number {
     const { intake, state, contentSinceMs, policy } = this.#conversation;
