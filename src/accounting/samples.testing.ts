@@ -109,6 +109,10 @@ export class TestClock implements Clock {
     return this.nowMs;
   }
 
+  soon(callback: () => void): void {
+    this.after(0, callback);
+  }
+
   monotonicMs(): number {
     return this.nowMs;
   }

@@ -10,6 +10,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Minutes the local zone is ahead of UTC at that wall time (accounting times are local). */
   zoneOffsetMinutes(wallMs: number): number;
+  /** Calls back once, behind the events that have already happened. */
+  soon(callback: () => void): void;
   /** Calls back once, at the earliest `delayMs` from now. */
   after(delayMs: number, callback: () => void): Timer;
 }

@@ -27,6 +27,10 @@ export class VirtualClock implements Clock {
     return 0;
   }
 
+  soon(callback: () => void): void {
+    void Promise.resolve().then(callback);
+  }
+
   after(delayMs: number, callback: () => void): Timer {
     const alarm = { atMs: this.#nowMs + Math.max(0, delayMs), callback };
     this.#alarms.add(alarm);

@@ -72,6 +72,7 @@ export class SegmentWriter {
   #mustPublish = true;
   readonly #gathering: Batch[] = [];
   #opening = false;
+  #pumpsSoon = false;
   #writing: Batch | undefined;
   /** Written while a sync runs; at most one. */
   #written: Batch[] = [];
@@ -119,13 +120,13 @@ export class SegmentWriter {
     this.#gatheringBatch().addMessage(message, owner, answered);
     this.#pendingBytes += message.content.sizeBytes;
     if (answered) owner.answer(true);
-    this.#pump();
+    this.#pumpSoon();
   }
 
   putEvent(record: EventRecord): void {
     this.#gatheringBatch().addEvent(record, this.#ports.clock.monotonicMs());
     this.#unsyncedEvents += 1;
-    this.#pump();
+    this.#pumpSoon();
   }
 
   /** Publishes everything that was put, then closes the segment. */
@@ -142,6 +143,16 @@ export class SegmentWriter {
     const batch = new Batch(this.#buffers.pop());
     this.#gathering.push(batch);
     return batch;
+  }
+
+  /** A batch is closed only behind the events at hand: what they bring rides along. */
+  #pumpSoon(): void {
+    if (this.#pumpsSoon) return;
+    this.#pumpsSoon = true;
+    this.#ports.clock.soon(() => {
+      this.#pumpsSoon = false;
+      this.#pump();
+    });
   }
 
   /** Starts whatever may start now. Every completion ends here. */
@@ -252,7 +263,7 @@ export class SegmentWriter {
         this.#written.push(batch);
         answerWritten(batch);
         this.#sync(segment);
-        this.#pump();
+        this.#pumpSoon();
       },
       (error: DiskError) => {
         this.#writing = undefined;
@@ -273,9 +284,10 @@ export class SegmentWriter {
       () => {
         const synced = this.#syncing;
         this.#syncing = [];
-        for (const batch of synced) this.#publish(batch, segment);
+        // The disk works while the replies leave.
         this.#sync(segment);
-        this.#pump();
+        for (const batch of synced) this.#publish(batch, segment);
+        this.#pumpSoon();
       },
       (error: DiskError) => {
         // What was written behind these batches fails with them: architecture 5, "A failed sync is final".

@@ -21,6 +21,7 @@ export function systemClock(): Clock {
       }
       return offset;
     },
+    soon: (callback) => void setImmediate(callback),
     after: (delayMs, callback) => new ArmedTimer(delayMs, callback),
   };
 }
