@@ -146,7 +146,11 @@ export class FaultyDisk implements Disk {
       if (life !== this.#life) throw failure('ESTALE', path);
       await this.#begin(path);
     };
-    return {
+    const file: DiskFile = {
+      writeSynced: async (chunks, position) => {
+        await file.write(chunks, position);
+        await file.sync();
+      },
       write: async (chunks, position) => {
         if (life !== this.#life) throw failure('ESTALE', path);
         const bytes = joined(chunks);
@@ -183,6 +187,7 @@ export class FaultyDisk implements Disk {
         if (life === this.#life && !this.crashed) await begin();
       },
     };
+    return file;
   }
 
   async #change(path: string, effect: () => void): Promise<void> {

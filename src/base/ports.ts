@@ -48,6 +48,11 @@ export interface Disk {
 export interface DiskFile {
   /** Writes all of the chunks one behind the other from `position` on; short writes are finished. */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * `write`, then the data just written is synced, as one operation (O_DSYNC). Two may be under way at
+   * once; each promises its own bytes only. A rejection is final, as that of `sync`.
+   */
+  writeSynced(chunks: readonly Uint8Array[], position: number): Promise<void>;
   /** Reads up to `lengthBytes`; the result is shorter only at the end of the file. */
   read(position: number, lengthBytes: number): Promise<Uint8Array>;
   /** fdatasync. A rejection is final: what was written since the last success may be lost. */

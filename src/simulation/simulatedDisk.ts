@@ -173,6 +173,23 @@ export class SimulatedDisk implements Disk {
           () => writeCache(inode, bytes.subarray(0, 1 + this.#random.below(bytes.length)), position),
         );
       },
+      writeSynced: (chunks, position) => {
+        const bytes = concat(chunks);
+        return this.#do(
+          () => {
+            this.#mayFail('write');
+            this.syncs += 1;
+            const failing = this.#takeFault('sync');
+            for (const page of writeCache(inode, bytes, position)) {
+              inode.dirty.delete(page);
+              if (failing && this.#random.oneIn(2)) inode.falselyClean.add(page);
+              else writePage(inode, page);
+            }
+            if (failing) throw diskError('EIO');
+          },
+          () => void writeCache(inode, bytes.subarray(0, 1 + this.#random.below(bytes.length)), position),
+        );
+      },
       read: (position, lengthBytes) => this.#do(() => inode.cache.slice(position, position + lengthBytes)),
       sync: () => {
         // What is written while a sync runs is not promised by it.
@@ -250,16 +267,20 @@ export class SimulatedDisk implements Disk {
   }
 }
 
-function writeCache(inode: Inode, bytes: Uint8Array, position: number): void {
+/** The pages it touched, dirty now. */
+function writeCache(inode: Inode, bytes: Uint8Array, position: number): readonly number[] {
   if (inode.cache.length < position + bytes.length)
     inode.cache = resized(inode.cache, position + bytes.length);
   inode.cache.set(bytes, position);
   const first = Math.floor(position / pageBytes);
   const last = Math.floor((position + bytes.length - 1) / pageBytes);
+  const pages: number[] = [];
   for (let page = first; page <= last; page++) {
+    pages.push(page);
     inode.dirty.add(page);
     inode.falselyClean.delete(page);
   }
+  return pages;
 }
 
 function writePage(inode: Inode, page: number): void {

@@ -50,14 +50,22 @@ interface OpenSegment {
   folderSynced: boolean;
 }
 
+/** A batch on its way to the disk. `stored`: durable, but one before it may not be. */
+interface InFlight {
+  readonly batch: Batch;
+  state: 'pending' | 'stored' | 'failed';
+}
+
 const eventBatchMax = 256;
+/** A second batch follows while one is under way only when it is worth a write of its own. */
+const overlapMinBytes = 256 * 1024;
 const eventDelayMs = 100;
 const reopenDelayMs = { first: 100, last: 2000 };
 
 /**
  * Group commit (architecture 5, Writing): one write and one sync a batch. The next batch gathers
- * meanwhile, and its write may overlap the running sync. A failed write or sync is final for
- * everything of its segment that was not published.
+ * meanwhile, and when it has grown it may overlap the one under way. A failed write or sync is final
+ * for everything of its segment that was not published.
  */
 export class SegmentWriter {
   readonly #ports: WriterPorts;
@@ -73,13 +81,11 @@ export class SegmentWriter {
   readonly #gathering: Batch[] = [];
   #opening = false;
   #pumpsSoon = false;
-  #writing: Batch | undefined;
-  /** Written while a sync runs; at most one. */
-  #written: Batch[] = [];
-  #syncing: Batch[] = [];
-  /** Batches of a segment that failed, oldest first; their 451s wait for the next segment. */
-  #failedBatches: Batch[] = [];
+  /** Given to the disk and not published, oldest first. */
+  #inFlight: InFlight[] = [];
+  /** Something of the open segment failed: what is in flight is awaited, then a new one is begun. */
   #failed = false;
+  /** Their 451s wait for the next segment. */
   readonly #refused: MessageOwner[] = [];
   #reopenDelayMs = reopenDelayMs.first;
   #eventTimer: Timer | undefined;
@@ -107,12 +113,11 @@ export class SegmentWriter {
 
   /** When the oldest unpublished event was put, monotonic; Infinity when all are durable. */
   get oldestEventMs(): number {
-    let oldest = Number.POSITIVE_INFINITY;
-    const unpublished = [this.#failedBatches, this.#syncing, this.#written, this.#gathering];
-    for (const batches of unpublished) {
-      for (const batch of batches) oldest = Math.min(oldest, batch.oldestEventMs);
-    }
-    return Math.min(oldest, this.#writing?.oldestEventMs ?? oldest);
+    const unpublished = [...this.#inFlight.map(({ batch }) => batch), ...this.#gathering];
+    return unpublished.reduce(
+      (oldest, batch) => Math.min(oldest, batch.oldestEventMs),
+      Number.POSITIVE_INFINITY,
+    );
   }
 
   putMessage(message: NewMessage, owner: MessageOwner): void {
@@ -157,20 +162,20 @@ export class SegmentWriter {
 
   /** Starts whatever may start now. Every completion ends here. */
   #pump(): void {
-    if (this.#opening || this.#writing !== undefined) return;
+    if (this.#opening) return;
+    const inFlight = this.#inFlight.length;
     if (this.#failed) {
-      if (this.#syncing.length === 0) this.#startOver();
+      if (this.#inFlight.every(({ state }) => state !== 'pending')) this.#startOver();
       return;
     }
     const segment = this.#segment;
-    const inFlight = this.#syncing.length + this.#written.length;
     if (segment === undefined || segment.endAt >= segmentBytesMax) {
       // The header says which batches of the old segment count: it waits for all of its syncs.
       if (inFlight === 0 && (this.#mustPublish || this.#isDue())) this.#openNext();
       else if (inFlight === 0) this.#finishClosing();
       return;
     }
-    if (this.#written.length > 0) return;
+    if (inFlight > 0 && (inFlight > 1 || (this.#gathering[0]?.sizeBytes ?? 0) < overlapMinBytes)) return;
     if (this.#mustPublish || this.#isDue()) this.#write(segment, this.#gathering.shift() ?? new Batch());
     else if (inFlight === 0) this.#finishClosing();
   }
@@ -254,56 +259,58 @@ export class SegmentWriter {
     const chunks = isFirst ? [encodeSegmentHeader(header, this.#ports.digest), ...frame] : frame;
     this.#nextBatch += 1;
     this.#mustPublish = false;
-    this.#writing = batch;
     const from = segment.endAt;
     segment.endAt = startAt + batch.frameBytes;
-    segment.file.write(chunks, from).then(
+    const entry: InFlight = { batch, state: 'pending' };
+    this.#inFlight.push(entry);
+    this.#store(segment, batch, chunks, from).then(
       () => {
-        this.#writing = undefined;
-        this.#written.push(batch);
-        answerWritten(batch);
-        this.#sync(segment);
+        entry.state = 'stored';
+        this.#publishFirst(segment);
         this.#pumpSoon();
       },
       (error: DiskError) => {
-        this.#writing = undefined;
-        this.#failedBatches.push(batch);
+        entry.state = 'failed';
         this.#fail(error, header.number);
       },
     );
   }
 
-  #sync(segment: OpenSegment): void {
-    if (this.#failed || this.#syncing.length > 0 || this.#written.length === 0) return;
-    this.#syncing = this.#written;
-    this.#written = [];
-    const needsSync = this.#start.durability === 'sync' || this.#syncing.some((batch) => batch.needsSync);
-    const last = this.#syncing.at(-1)!.number;
-    const durable = needsSync ? this.#makeDurable(segment, last) : Promise.resolve();
-    durable.then(
-      () => {
-        const synced = this.#syncing;
-        this.#syncing = [];
-        // The disk works while the replies leave.
-        this.#sync(segment);
-        for (const batch of synced) this.#publish(batch, segment);
-        this.#pumpSoon();
-      },
-      (error: DiskError) => {
-        // What was written behind these batches fails with them: architecture 5, "A failed sync is final".
-        this.#failedBatches.unshift(...this.#syncing, ...this.#written);
-        this.#syncing = [];
-        this.#written = [];
-        this.#fail(error, segment.header.number);
-      },
-    );
+  /** One write and one sync, in one operation where every batch is synced anyway. */
+  async #store(
+    segment: OpenSegment,
+    batch: Batch,
+    chunks: readonly Uint8Array[],
+    from: number,
+  ): Promise<void> {
+    if (this.#start.durability !== 'sync') {
+      await segment.file.write(chunks, from);
+      answerWritten(batch);
+      if (batch.needsSync) await this.#makeDurable(segment, batch.number);
+      return;
+    }
+    await segment.file.writeSynced(chunks, from);
+    await this.#syncFolder(segment);
+  }
+
+  /** In order: a batch counts only when every one before it does. */
+  #publishFirst(segment: OpenSegment): void {
+    while (this.#inFlight[0]?.state === 'stored') {
+      const { batch } = this.#inFlight.shift()!;
+      if (this.#start.durability === 'sync') segment.syncedThrough = batch.number;
+      this.#publish(batch, segment);
+    }
   }
 
   async #makeDurable(segment: OpenSegment, through: number): Promise<void> {
     await segment.file.sync();
+    await this.#syncFolder(segment);
+    segment.syncedThrough = through;
+  }
+
+  async #syncFolder(segment: OpenSegment): Promise<void> {
     if (!segment.folderSynced) await this.#ports.disk.syncFolder(this.#start.folder);
     segment.folderSynced = true;
-    segment.syncedThrough = through;
   }
 
   #publish(batch: Batch, segment: OpenSegment): void {
@@ -329,12 +336,12 @@ export class SegmentWriter {
 
   /** Nothing of the failed segment is under way any more: take its outcomes along into a new one. */
   #startOver(): void {
-    const failed = [...this.#failedBatches, ...this.#written];
-    this.#failedBatches = [];
-    this.#written = [];
+    // Everything behind the first failure fails with it, stored or not ("A failed sync is final").
+    const failed = this.#inFlight;
+    this.#inFlight = [];
     this.#retire();
     const again = new Batch();
-    for (const batch of failed) {
+    for (const { batch } of failed) {
       for (const record of batch.events) again.addEvent(record, batch.oldestEventMs);
       for (const pending of batch.messages) {
         if (pending.answered) {

@@ -221,7 +221,8 @@ class Engine {
     const child = new EngineChild({
       published: (watermark) => this.#recording.published(this.name, watermark),
       exited: (expected) => {
-        this.#recording.engineGone(this.name);
+        // What it published before an orderly end is all there is, and is recorded yet.
+        if (!expected) this.#recording.engineGone(this.name);
         this.#child = undefined;
         if (this.#isStopping || !this.#hasStarted) return;
         if (performance.now() - startedMs > healthyMs) this.#delayMs = restartDelayMs.first;

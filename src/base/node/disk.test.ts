@@ -82,3 +82,16 @@ test('folders are made with their parents, listed by name, and missing ones are 
   await expect(disk.list(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
   await expect(disk.syncFolder(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
 });
+
+test('writeSynced writes like write, beside another of its kind and in many pieces', async () => {
+  const file = await disk.open(join(folder, 'synced'), 'create');
+  const pieces = Array.from({ length: 1500 }, (_, i) => new Uint8Array([i % 251, 7]));
+  await Promise.all([
+    file.writeSynced([new Uint8Array([1, 2]), new Uint8Array([3])], 0),
+    file.writeSynced(pieces, 4),
+  ]);
+  await file.write([new Uint8Array([9])], 3);
+  expect([...(await file.read(0, 8))]).toEqual([1, 2, 3, 9, 0, 7, 1, 7]);
+  expect(await file.sizeBytes()).toBe(4 + 3000);
+  await file.close();
+});

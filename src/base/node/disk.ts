@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import type { Disk, DiskFile } from '../ports.ts';
 
@@ -12,7 +13,7 @@ export function systemDisk(): Disk {
     async makeFolder(folder) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     },
-    open: async (path, how, mode = 0o600) => new SystemFile(await open(path, openFlags[how], mode)),
+    open: async (path, how, mode = 0o600) => new SystemFile(path, await open(path, openFlags[how], mode)),
     rename: (from, to) => rename(from, to),
     unlink: (path) => unlink(path),
     async syncFolder(folder) {
@@ -27,22 +28,29 @@ export function systemDisk(): Disk {
 }
 
 class SystemFile implements DiskFile {
+  readonly #path: string;
   readonly #handle: FileHandle;
+  /** The same file, each write of which waits for the disk. */
+  #synced: Promise<FileHandle> | undefined;
 
-  constructor(handle: FileHandle) {
+  constructor(path: string, handle: FileHandle) {
+    this.#path = path;
     this.#handle = handle;
   }
 
-  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
-    let at = position;
-    for (let from = 0; from < chunks.length; from += chunksMax) {
-      let rest = chunks.slice(from, from + chunksMax);
-      while (rest.length > 0) {
-        const { bytesWritten } = await this.#handle.writev(rest, at);
-        at += bytesWritten;
-        rest = afterBytes(rest, bytesWritten);
-      }
+  write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    return writeAll(this.#handle, chunks, position);
+  }
+
+  async writeSynced(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    if (chunks.length > chunksMax) {
+      // In several pieces each would wait for the disk.
+      await this.write(chunks, position);
+      await this.sync();
+      return;
     }
+    this.#synced ??= open(this.#path, constants.O_RDWR | constants.O_DSYNC);
+    await writeAll(await this.#synced, chunks, position);
   }
 
   async read(position: number, lengthBytes: number): Promise<Uint8Array> {
@@ -72,8 +80,22 @@ class SystemFile implements DiskFile {
     return this.#handle.truncate(lengthBytes);
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    const synced = await this.#synced?.catch(() => undefined);
+    await synced?.close();
+    await this.#handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+  let at = position;
+  for (let from = 0; from < chunks.length; from += chunksMax) {
+    let rest = chunks.slice(from, from + chunksMax);
+    while (rest.length > 0) {
+      const { bytesWritten } = await handle.writev(rest, at);
+      at += bytesWritten;
+      rest = afterBytes(rest, bytesWritten);
+    }
   }
 }
 
