@@ -1,17 +1,7 @@
 import type { Digest, Disk } from '../base/ports.ts';
+import type { BatchPosition } from '../message/batchPosition.ts';
 import { unlessMissing } from './acctError.ts';
 import { inFolder, parentFolder, splitAcctPath } from './fileNames.ts';
-
-/** A batch of an engine's spool: ordered by epoch, then by batch number. */
-export interface BatchPosition {
-  readonly epoch: number;
-  readonly batch: number;
-}
-
-export function isAfter(position: BatchPosition, other: BatchPosition | undefined): boolean {
-  if (other === undefined || position.epoch > other.epoch) return true;
-  return position.epoch === other.epoch && position.batch > other.batch;
-}
 
 /** How far one accounting file has got: every batch up to `positions` has its rows within `lengthBytes`. */
 export interface AcctCursor {

@@ -1,15 +1,15 @@
+import { type LocalDay, localDay } from '../base/calendar.ts';
 import type { Clock, Digest, Disk, DiskFile } from '../base/ports.ts';
 import type { AcctFileConfig } from '../config/config.ts';
+import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import {
   type AcctCursor,
-  type BatchPosition,
   cursorPath,
   decodeCursor,
   encodeCursor,
   ensureFolder,
-  isAfter,
   readCursorBytes,
   storeCursor,
 } from './acctCursor.ts';
@@ -18,7 +18,7 @@ import { type Begun, beginFile, openAtCursor, type Setup } from './csvFile.ts';
 import { inFolder, parseAcctFileName, splitAcctPath } from './fileNames.ts';
 import { sweepFinished } from './finishedFiles.ts';
 import { rowWriter } from './row.ts';
-import { type LocalDay, localDay, untilMidnightMs } from './timestamp.ts';
+import { untilMidnightMs } from './timestamp.ts';
 
 /** What one batch of an engine's spool has for accounting: synced, published, in spool order. */
 export interface AcctBatch {

@@ -1,11 +1,12 @@
+import { localDay } from '../base/calendar.ts';
 import type { Clock, Digest, Disk, DiskFile } from '../base/ports.ts';
 import type { AcctFileConfig } from '../config/config.ts';
-import type { AcctCursor, BatchPosition } from './acctCursor.ts';
+import type { BatchPosition } from '../message/batchPosition.ts';
+import type { AcctCursor } from './acctCursor.ts';
 import { type AcctError, type AcctErrorCode, unlessMissing } from './acctError.ts';
 import { type AcctPath, inFolder } from './fileNames.ts';
 import { nextFileName } from './finishedFiles.ts';
 import type { RowWriter } from './row.ts';
-import { localDay } from './timestamp.ts';
 
 const newFileMode = 0o640;
 

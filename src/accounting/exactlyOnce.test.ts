@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Disk, DiskFile } from '../base/ports.ts';
 import type { AcctFileConfig } from '../config/config.ts';
-import { type BatchPosition, isAfter } from './acctCursor.ts';
+import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
 import { type AcctBatch, AcctFile } from './acctWriter.ts';
 import { FaultyDisk } from './faultyDisk.testing.ts';
 import { readRows } from './readRows.ts';

@@ -1,4 +1,5 @@
-import { formatDay, type LocalDay, parseDay } from './timestamp.ts';
+import type { LocalDay } from '../base/calendar.ts';
+import { formatDay, parseDay } from './timestamp.ts';
 
 /** `/d/acct.csv` taken apart: files are `/d/acct-YYYY-MM-DD-NNNN.csv` (powermta d.5). */
 export interface AcctPath {

@@ -1,9 +1,9 @@
+import type { LocalDay } from '../base/calendar.ts';
 import type { Disk } from '../base/ports.ts';
 import type { AcctFileConfig } from '../config/config.ts';
 import { ensureFolder } from './acctCursor.ts';
 import { type AcctError, diskFailure, unlessMissing } from './acctError.ts';
 import { acctFileName, type DatedNumber, inFolder, parseAcctFileName, splitAcctPath } from './fileNames.ts';
-import type { LocalDay } from './timestamp.ts';
 
 const dayMs = 86_400_000;
 /** More than the longest header line of ours. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { BatchPosition } from './acctCursor.ts';
+import type { BatchPosition } from '../message/batchPosition.ts';
 import type { AcctError } from './acctError.ts';
 import { type AcctBatch, AcctFile } from './acctWriter.ts';
 import { FaultyDisk } from './faultyDisk.testing.ts';

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/ports.ts';
-import { type BatchPosition, isAfter } from './acctCursor.ts';
+import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
 import { type AcctError, diskFailure } from './acctError.ts';
 import type { AcctBatch, AcctFile } from './acctWriter.ts';
 

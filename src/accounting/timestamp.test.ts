@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatDay, formatTimestamp, localDay, parseDay, timestamps, untilMidnightMs } from './timestamp.ts';
+import { localDay } from '../base/calendar.ts';
+import { formatDay, formatTimestamp, parseDay, timestamps, untilMidnightMs } from './timestamp.ts';
 
 const wallMs = fc.integer({ min: Date.UTC(1970, 0, 2), max: Date.UTC(2999, 0, 1) });
 const offsetMinutes = fc.integer({ min: -14 * 60, max: 14 * 60 });

@@ -15,6 +15,11 @@ export function comparePositions(a: BatchPosition, b: BatchPosition): number {
   return a.epoch - b.epoch || a.batch - b.batch;
 }
 
+/** Later than `other`, or than nothing. */
+export function isAfter(position: BatchPosition, other: BatchPosition | undefined): boolean {
+  return other === undefined || comparePositions(position, other) > 0;
+}
+
 /** The engine's word to the recorder: everything up to this batch of this segment is synced. */
 export interface Watermark extends BatchPosition {
   readonly segment: number;

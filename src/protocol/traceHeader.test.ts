@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { civilDate, formatDateTime } from './dateTime.ts';
+import { civilDate } from '../base/calendar.ts';
+import { formatDateTime } from './dateTime.ts';
 import { receivedField, type Trace } from './traceHeader.ts';
 
 const trace: Trace = {
