@@ -6,6 +6,7 @@ import type { Finding } from '../config/finding.ts';
 import { loadConfig } from '../config/node/load.ts';
 import { readEmbeddedConfig } from '../config/readConfig.ts';
 import { lintRoutes } from '../delivery/lints.ts';
+import { lintEngines } from '../engine/lints.ts';
 
 /** A configuration as every verb sees it: read, and judged by the open relay proof. */
 export interface Configuration {
@@ -22,6 +23,7 @@ export async function configurationOf(file: string | undefined): Promise<Configu
   const { config, findings } = file === undefined ? readEmbeddedConfig(hostname()) : loadConfig(file);
   if (config === undefined) return { config, findings, proof: [] };
   const proof = proveClosed(config);
-  const judged = [...findings, ...lintAccess(config), ...lintRoutes(config), ...proof.findings];
+  const lints = [...lintAccess(config), ...lintRoutes(config), ...lintEngines(config)];
+  const judged = [...findings, ...lints, ...proof.findings];
   return { config, findings: judged, proof: proof.lines };
 }

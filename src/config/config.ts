@@ -27,7 +27,7 @@ export interface CidrText {
 export type Durability = 'sync' | 'os' | 'none';
 
 export interface Config {
-  /** The main file's path, or `(embedded default)`. */
+  /** The main file's path, or `embedded default`. */
   readonly file: string;
   readonly postmaster: Setting<readonly string[]>;
   /** The first is the main name; never empty (default: the system's name). */

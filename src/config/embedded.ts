@@ -1,5 +1,5 @@
 /** The name the embedded configuration goes by in messages. */
-export const embeddedConfigName = '(embedded default)';
+export const embeddedConfigName = 'embedded default';
 
 /**
  * A configuration that runs anywhere and reaches nobody: three loopback listeners, one pool and one
