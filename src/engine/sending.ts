@@ -11,20 +11,14 @@ import type {
 import type { DomainSettingsLookup, EffectiveDomainSettings } from '../config/domainSettings.ts';
 import { type ClientEffect, ClientSession, type ConnectionFailure } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
-import {
-  connectionPlan,
-  type LocalCause,
-  nextHops,
-  type PlannedEndpoint,
-  type ResolvedHop,
-  unresolvedHop,
-} from '../delivery/nextHop.ts';
+import { connectionPlan, type LocalCause, nextHops, type PlannedEndpoint } from '../delivery/nextHop.ts';
 import type { RemoteFacts } from '../delivery/outcome.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
 import type { HeldMessage } from './heldContent.ts';
 import { logText } from './logText.ts';
+import { resolveHops } from './resolveHops.ts';
 
 export interface SendingPorts {
   readonly clock: Clock;
@@ -112,41 +106,19 @@ export class Sending implements ConnectionEvents {
   }
 
   /** `turn` gives round robin over the next hops. */
-  start(turn: number): void {
+  async start(turn: number): Promise<void> {
     const { smtpHosts, defaultSmtpPort } = this.#settings;
-    const { domain } = splitQueueName(this.queue);
-    const hops = nextHops({ smtpHosts: smtpHosts.value, defaultSmtpPort: defaultSmtpPort.value }, domain);
+    const route = { smtpHosts: smtpHosts.value, defaultSmtpPort: defaultSmtpPort.value };
+    const hops = nextHops(route, splitQueueName(this.queue).domain);
     if (hops.kind === 'none') {
       this.#giveUp(hops.status, hops.diagnostic);
       return;
     }
-    const addressGroups: ResolvedHop[][] = [];
-    const names: { group: number; at: number; host: string; port: number }[] = [];
-    hops.groups.forEach((group, index) => {
-      addressGroups.push(
-        group.map(({ host, port, isAddress }, at) => {
-          if (!isAddress) names.push({ group: index, at, host, port });
-          return { host, port, addresses: isAddress ? [host] : [] };
-        }),
-      );
-    });
-    if (names.length === 0) {
-      this.#plan = connectionPlan(addressGroups, turn);
-      this.#tryNext();
-      return;
-    }
-    let lastCause = { status: '4.4.4', diagnostic: 'no address' };
-    const lookups = names.map(async ({ group, at, host, port }) => {
-      const answer = await this.#setup.dns.addresses(host);
-      if (answer.kind === 'found') addressGroups[group]![at] = { host, port, addresses: answer.addresses };
-      else lastCause = unresolvedHop(host, answer);
-    });
-    void Promise.all(lookups).then(() => {
-      if (this.#state === 'over') return;
-      this.#plan = connectionPlan(addressGroups, turn);
-      if (this.#plan.length === 0) this.#giveUp(lastCause.status, lastCause.diagnostic);
-      else this.#tryNext();
-    });
+    const { groups, failure } = await resolveHops(hops.groups, this.#setup.dns);
+    if (this.#state === 'over') return;
+    this.#plan = connectionPlan(groups, turn);
+    if (this.#plan.length > 0) this.#tryNext();
+    else this.#giveUp(failure?.status ?? '4.4.4', failure?.diagnostic ?? 'no address');
   }
 
   /** There may be mail for an idle connection. */

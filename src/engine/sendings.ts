@@ -131,7 +131,7 @@ export class Sendings implements SendingSetup {
     const sendings = this.#open.get(queue);
     if (sendings === undefined) this.#open.set(queue, new Set([sending]));
     else sendings.add(sending);
-    sending.start(this.#turn++);
+    void sending.start(this.#turn++);
   }
 
   #idleOf(queue: QueueName): Sending | undefined {
