@@ -1,4 +1,4 @@
-const decoder = new TextDecoder('utf-8');
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Reads what ByteWriter wrote. Reading past the end throws RangeError: check CRCs first. */
 export class ByteReader {

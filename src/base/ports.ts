@@ -33,7 +33,7 @@ export interface DiskError extends Error {
 export interface Disk {
   /** Names (not paths) in a folder, in no order. Rejects with ENOENT when there is none. */
   list(folder: string): Promise<readonly string[]>;
-  /** Creates the folder and its parents, mode 0700; fine when it exists. */
+  /** Creates the folder and its parents, mode 0700, durably; fine when it exists. */
   makeFolder(folder: string): Promise<void>;
   /**
    * `create`: read and write, must not exist. `write`: read and write, must exist. `read`: must exist.

@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest } from '../base/ports.ts';
 import { batchBytesMax, batchHeaderBytes, blockBytes, encodeBatchHeader, frameBytes } from './frame.ts';
@@ -43,8 +44,9 @@ export class Batch {
     return this.#records.length + this.#bodyBytes;
   }
 
-  get isFull(): boolean {
-    return this.sizeBytes >= batchBytesMax;
+  /** A message that is larger than the cap has a batch of its own. */
+  hasRoomFor(bodyBytes: number): boolean {
+    return this.isEmpty || this.sizeBytes + bodyBytes < batchBytesMax;
   }
 
   addMessage(message: NewMessage, owner: MessageOwner, answered: boolean): void {
@@ -73,12 +75,14 @@ export class Batch {
     let bodyAt = place.startAt + batchHeaderBytes + this.#records.length;
     for (const { message, recordAt } of this.messages) {
       const { content } = message;
-      let crc = digest.crc32(content.prefix, place.salt);
-      chunks.push(content.prefix);
-      for (const chunk of content.chunks) {
+      let crc = place.salt;
+      let sizeBytes = 0;
+      for (const chunk of [content.prefix, ...content.chunks]) {
         crc = digest.crc32(chunk, crc);
+        sizeBytes += chunk.length;
         chunks.push(chunk);
       }
+      assert(sizeBytes === content.sizeBytes, "a content's size is that of its chunks");
       setBodyPlace(this.#records, recordAt, bodyAt, crc);
       bodyAt += content.sizeBytes;
     }

@@ -55,13 +55,18 @@ export class BatchReader {
       return read;
     } catch (error) {
       await this.close().catch(() => undefined);
+      // Segments it has passed may have been reclaimed: the way there is looked up anew.
+      this.#chain = [];
       throw error;
     }
   }
 
   async #readOn(watermark: Watermark, max: number): Promise<readonly ReadBatch[] | BatchDamaged> {
-    if (this.#chain.at(-1)?.number !== watermark.segment)
-      this.#chain = await this.#readChain(watermark.segment);
+    if (this.#chain.at(-1)?.number !== watermark.segment) {
+      const chain = await this.#readChain(watermark.segment);
+      if ('kind' in chain) return chain;
+      this.#chain = chain;
+    }
     const read: ReadBatch[] = [];
     // Up to the watermark everything is durable, so what is read ahead of it can only be too much.
     let ahead = new ReadAhead(this.#file);
@@ -76,7 +81,8 @@ export class BatchReader {
         continue;
       }
       const batch = await this.#readBatch(this.#segment!, ahead);
-      if ('kind' in batch) return batch;
+      // What is whole before the damage is given first; the next call meets it again.
+      if ('kind' in batch) return read.length > 0 ? read : batch;
       if (comparePositions(batch.position, this.#after) > 0) read.push(batch);
     }
     return read;
@@ -114,14 +120,14 @@ export class BatchReader {
   }
 
   /** From the watermark's segment back along the predecessors, as far as they are still there. */
-  async #readChain(newest: number): Promise<readonly SegmentHeader[]> {
+  async #readChain(newest: number): Promise<readonly SegmentHeader[] | BatchDamaged> {
     const present = new Set((await this.#disk.list(this.#folder)).map(segmentNumber));
     const chain: SegmentHeader[] = [];
     let number: number | undefined = newest;
     while (number !== undefined && present.has(number)) {
       const known: SegmentHeader | undefined = this.#chain.find((segment) => segment.number === number);
       const header: SegmentHeader | undefined = known ?? (await this.#readHeader(number));
-      if (header === undefined) break;
+      if (header === undefined) return { kind: 'damaged', segment: segmentName(number), at: 0 };
       chain.unshift(header);
       number = header.predecessor?.segment;
     }
@@ -130,8 +136,7 @@ export class BatchReader {
 
   async #readHeader(number: number): Promise<SegmentHeader | undefined> {
     const file = await this.#open(number);
-    const read = await readSegmentHeader(file, this.#digest);
-    await file.close();
+    const read = await readSegmentHeader(file, this.#digest).finally(() => file.close());
     return read.kind === 'whole' ? read.header : undefined;
   }
 

@@ -11,6 +11,9 @@ export const segmentBytesMax = 64 * 1024 * 1024;
 /** Batches are capped at this; a single larger message makes a batch of its own. */
 export const batchBytesMax = 4 * 1024 * 1024;
 
+/** A batch as large as this is written while the one before it is still under way. */
+export const overlapBytesMin = 256 * 1024;
+
 export const formatVersion = 1;
 
 /** What a segment says of itself and of the one before it (architecture 5, Layout). */
@@ -50,9 +53,10 @@ export function segmentName(number: number): string {
   return `${String(number).padStart(8, '0')}.segment`;
 }
 
+/** undefined for a name that no segment of ours bears. */
 export function segmentNumber(name: string): number | undefined {
-  const match = /^(\d{8,})\.segment$/.exec(name);
-  return match === null ? undefined : Number(match[1]);
+  const number = Number(/^(\d{8,10})\.segment$/.exec(name)?.[1] ?? 0);
+  return number > 0 && number <= 0xffff_ffff && segmentName(number) === name ? number : undefined;
 }
 
 /** Bytes of a whole batch on disk, padding included. */
@@ -126,5 +130,12 @@ export function decodeBatchHeader(bytes: Uint8Array, digest: Digest, salt: numbe
     bodyBytes: reader.f64(),
   };
   const crc = digest.crc32(bytes.subarray(0, reader.at), salt);
-  return reader.u32() === crc ? header : undefined;
+  if (reader.u32() !== crc) return undefined;
+  const { number, syncedThrough, recordBytes, bodyBytes } = header;
+  return [number, syncedThrough, recordBytes, bodyBytes].every(isCount) ? header : undefined;
+}
+
+/** A CRC errs once in 2^32 times; no length it lets through may lead a reader astray. */
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }

@@ -10,20 +10,29 @@ interface Held {
 
 /**
  * Which segment may be unlinked (architecture 5, Reclaiming): strictly the oldest first, when nothing
- * in it is owed and every cursor has passed it; the newest never.
+ * in it is owed and every cursor has passed it; the newest never, and none before the newest is durable.
  */
 export class Reclaim {
-  /** Oldest first: a Map keeps the order in which segments were opened. */
+  /** Oldest first: a Map keeps the order in which segments were told. */
   readonly #held = new Map<number, Held>();
   #recorded = beforeAll;
+  /** Without it the epoch might be gone with the segments before, and ids would come again. */
+  #isNewestDurable = false;
 
-  /** Segments are told in rising order. */
-  opened(segment: number): void {
-    this.#held.set(segment, { segment, last: beforeAll, owed: 0 });
+  /** A segment that recovery found. All are told in rising order, these first. */
+  found(segment: number, last: BatchPosition): void {
+    this.#held.set(segment, { segment, last, owed: 0 });
   }
 
+  opened(segment: number): void {
+    this.#held.set(segment, { segment, last: beforeAll, owed: 0 });
+    this.#isNewestDurable = false;
+  }
+
+  /** A batch of the newest segment is durable. */
   published(segment: number, position: BatchPosition): void {
     this.#held.get(segment)!.last = position;
+    this.#isNewestDurable = true;
   }
 
   owe(segment: number, recipients: number): void {
@@ -43,7 +52,8 @@ export class Reclaim {
   /** The oldest segment, when it may go. */
   next(): number | undefined {
     const [oldest] = this.#held.values();
-    if (oldest === undefined || this.#held.size === 1 || oldest.owed > 0) return undefined;
+    if (oldest === undefined || this.#held.size === 1 || !this.#isNewestDurable) return undefined;
+    if (oldest.owed > 0) return undefined;
     return comparePositions(oldest.last, this.#recorded) <= 0 ? oldest.segment : undefined;
   }
 

@@ -127,6 +127,22 @@ export function readRecords(
   salt: number,
   only?: SpoolRecord['kind'],
 ): readonly SpoolRecord[] | undefined {
+  try {
+    return recordsFrom(bytes, base, digest, salt, only);
+  } catch (error) {
+    // A CRC errs once in 2^32 times: what it let through may still not fit together.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function recordsFrom(
+  bytes: Uint8Array,
+  base: number,
+  digest: Digest,
+  salt: number,
+  only: SpoolRecord['kind'] | undefined,
+): readonly SpoolRecord[] | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const records: SpoolRecord[] = [];
   let end = 0;

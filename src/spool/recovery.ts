@@ -51,7 +51,7 @@ export interface Recovered {
 }
 
 export type RecoveryFailure =
-  /** A batch that was synced is damaged, or a segment header is. Nothing was changed. */
+  /** A batch that was synced is damaged, or a segment header is. No byte was changed. */
   | { readonly kind: 'damaged'; readonly segment: string; readonly at: number }
   | { readonly kind: 'otherVersion'; readonly segment: string; readonly version: number }
   /** The disk kept failing. */
@@ -91,62 +91,96 @@ async function recoverOnce(
   cursorEpoch: number,
 ): Promise<Recovered | RecoveryFailure> {
   await disk.makeFolder(folder);
+  // A folder made just now is itself a name that a power loss may take.
+  await disk.syncFolder(parentOf(folder));
   const numbers = (await disk.list(folder))
     .map(segmentNumber)
     .filter((number) => number !== undefined)
     .sort((a, b) => a - b);
-  const files: DiskFile[] = [];
-  try {
-    const segments = new Map<number, Segment>();
-    for (const number of numbers) {
-      const file = await disk.open(`${folder}/${segmentName(number)}`, 'write');
-      files.push(file);
-      const read = await readSegmentHeader(file, digest);
-      if (read.kind === 'otherVersion') {
-        return { kind: 'otherVersion', segment: segmentName(number), version: read.version };
-      }
-      if (read.kind === 'whole') segments.set(number, { header: read.header, file });
-    }
-    const chain = chainOf(segments);
-    if ('kind' in chain) return chain;
-    const counted: CountedSegment[] = [];
-    const owed = new OwedMessages();
-    for (const link of chain) {
-      const result = await countBatches(link, digest, owed);
-      if ('kind' in result) return result;
-      counted.push(result);
-    }
-    for (const segment of counted) await writeAgain(segment);
-    for (const file of files) await file.sync();
-    await disk.syncFolder(folder);
+  const within = async <T>(number: number, work: (file: DiskFile) => Promise<T>): Promise<T> => {
+    const file = await disk.open(`${folder}/${segmentName(number)}`, 'write');
+    return work(file).finally(() => file.close());
+  };
 
-    const last = counted.findLast((segment) => segment.batches.length > 0);
-    const lastBatches = new Map(counted.map((segment) => [segment.header.number, lastBatchOf(segment)]));
-    return {
-      kind: 'recovered',
-      epoch: 1 + Math.max(cursorEpoch, ...[...segments.values()].map(({ header }) => header.epoch)),
-      lastSegment: numbers.at(-1) ?? 0,
-      predecessor: last && { segment: last.header.number, lastBatch: lastBatchOf(last) },
-      segments: numbers.map((number) => ({
-        number,
-        epoch: segments.get(number)?.header.epoch ?? 0,
-        lastBatch: lastBatches.get(number) ?? 0,
-      })),
-      owed: owed.all(),
-      droppedBatches: counted.reduce((sum, { dropped }) => sum + dropped, 0),
-    };
-  } finally {
-    await Promise.allSettled(files.map((file) => file.close()));
+  for (const number of numbers) await within(number, (file) => makeDurable(file, digest));
+  await disk.syncFolder(folder);
+
+  // What is read from here on is what the disk holds.
+  const headers = new Map<number, SegmentHeader>();
+  for (const number of numbers) {
+    const read = await within(number, (file) => readSegmentHeader(file, digest));
+    if (read.kind === 'otherVersion') {
+      return { kind: 'otherVersion', segment: segmentName(number), version: read.version };
+    }
+    if (read.kind === 'broken') continue;
+    if (read.header.number !== number) return damaged(number, 0);
+    headers.set(number, read.header);
   }
+  const chain = chainOf(headers, numbers);
+  if ('kind' in chain) return chain;
+  const owed = new OwedMessages();
+  const lastBatches = new Map<number, number>();
+  let predecessor: Predecessor | undefined;
+  let droppedBatches = 0;
+  for (const link of chain) {
+    const { number } = link.header;
+    const counted = await within(number, (file) => countBatches(file, link, digest, owed));
+    if ('kind' in counted) return counted;
+    droppedBatches += counted.dropped;
+    if (counted.lastBatch === 0) continue;
+    lastBatches.set(number, counted.lastBatch);
+    predecessor = { segment: number, lastBatch: counted.lastBatch };
+  }
+  let lastEpoch = cursorEpoch;
+  for (const { epoch } of headers.values()) lastEpoch = Math.max(lastEpoch, epoch);
+  return {
+    kind: 'recovered',
+    epoch: lastEpoch + 1,
+    lastSegment: numbers.at(-1) ?? 0,
+    predecessor,
+    segments: numbers.map((number) => ({
+      number,
+      epoch: headers.get(number)?.epoch ?? 0,
+      lastBatch: lastBatches.get(number) ?? 0,
+    })),
+    owed: owed.all(),
+    droppedBatches,
+  };
 }
 
-interface Segment {
-  readonly header: SegmentHeader;
-  readonly file: DiskFile;
+function parentOf(folder: string): string {
+  return folder.slice(0, folder.lastIndexOf('/')) || '/';
+}
+
+function damaged(number: number, at: number): RecoveryFailure {
+  return { kind: 'damaged', segment: segmentName(number), at };
+}
+
+/**
+ * After a failed sync the cache may show clean pages that the disk never got; only a new write makes a
+ * sync mean something. So the header and every batch that no later batch of this segment covers are
+ * written again in place, byte for byte, before the sync.
+ */
+async function makeDurable(file: DiskFile, digest: Digest): Promise<void> {
+  const read = await readSegmentHeader(file, digest);
+  if (read.kind === 'whole') {
+    await writeSame(file, 0, blockBytes);
+    const found = await findBatches(file, read.header, digest);
+    const covered = coveredThrough(found);
+    for (const { header, startAt } of found) {
+      if (header.number > covered) await writeSame(file, startAt, frameBytes(header));
+    }
+  }
+  await file.sync();
+}
+
+async function writeSame(file: DiskFile, at: number, lengthBytes: number): Promise<void> {
+  await file.write([await file.read(at, lengthBytes)], at);
 }
 
 /** A segment that counts, and up to which batch its successor says so; undefined for the newest. */
-interface Link extends Segment {
+interface Link {
+  readonly header: SegmentHeader;
   readonly limit: number | undefined;
 }
 
@@ -155,27 +189,29 @@ interface Link extends Segment {
  * is broken never published anything (header and first batch are synced as one). Segments off the
  * chain count for nothing.
  */
-function chainOf(segments: ReadonlyMap<number, Segment>): readonly Link[] | RecoveryFailure {
+function chainOf(
+  headers: ReadonlyMap<number, SegmentHeader>,
+  numbers: readonly number[],
+): readonly Link[] | RecoveryFailure {
   const chain: Link[] = [];
-  const oldest = Math.min(...segments.keys());
-  let segment = segments.get(Math.max(...segments.keys()));
+  let header = headers.get(numbers.findLast((number) => headers.has(number)) ?? 0);
   let limit: number | undefined;
-  while (segment !== undefined) {
-    chain.unshift({ ...segment, limit });
-    const predecessor: Predecessor | undefined = segment.header.predecessor;
+  while (header !== undefined) {
+    chain.push({ header, limit });
+    const { predecessor }: SegmentHeader = header;
     if (predecessor === undefined) break;
     limit = predecessor.lastBatch;
-    segment = segments.get(predecessor.segment);
-    // Reclaiming goes oldest first, so a missing predecessor with older segments beside it is damage.
-    if (segment === undefined && predecessor.segment > oldest) {
-      return { kind: 'damaged', segment: segmentName(predecessor.segment), at: 0 };
-    }
+    header = headers.get(predecessor.segment);
+    // Reclaiming goes oldest first: one that is missing although older ones are there is damage, and so
+    // is one whose header is broken, for it was durable when its successor named it.
+    if (header === undefined && predecessor.segment >= numbers[0]!) return damaged(predecessor.segment, 0);
   }
-  return chain;
+  return chain.reverse();
 }
 
-interface CountedSegment extends Link {
-  readonly batches: readonly FoundBatch[];
+/** The last batch counted (0 for none), and how many whole frames were not. */
+interface Counted {
+  readonly lastBatch: number;
   readonly dropped: number;
 }
 
@@ -184,34 +220,45 @@ interface CountedSegment extends Link {
  * limit. What they hold goes into `owed`.
  */
 async function countBatches(
-  link: Link,
+  file: DiskFile,
+  { header, limit }: Link,
   digest: Digest,
   owed: OwedMessages,
-): Promise<CountedSegment | RecoveryFailure> {
-  const { header, file, limit } = link;
-  const found = await findBatches(link, digest);
-  const coveredThrough = Math.max(limit ?? 0, ...found.map((batch) => batch.header.syncedThrough));
+): Promise<Counted | RecoveryFailure> {
+  const found = await findBatches(file, header, digest);
+  const covered = Math.max(limit ?? 0, coveredThrough(found));
   const byNumber = new Map(found.map((batch) => [batch.header.number, batch]));
-  const batches: FoundBatch[] = [];
+  let lastBatch = 0;
+  let counted = 0;
   let endAt = blockBytes;
   for (let number = header.firstBatch; number <= (limit ?? Number.POSITIVE_INFINITY); number++) {
     const batch = byNumber.get(number);
-    const covered = number <= coveredThrough;
+    const isCovered = number <= covered;
     const records = batch && (await readBatchRecords(file, batch, header.salt, digest));
-    const whole = records && (covered || (await bodiesWhole(file, records, header.salt, digest)));
+    const whole = records && (isCovered || (await bodiesWhole(file, records, header.salt, digest)));
     if (batch === undefined || records === undefined || !whole) {
-      if (covered) return { kind: 'damaged', segment: segmentName(header.number), at: endAt };
+      if (isCovered) return damaged(header.number, endAt);
       break;
     }
     for (const record of records) owed.apply(record, header.number);
-    batches.push(batch);
+    lastBatch = number;
+    counted += 1;
     endAt = batch.startAt + frameBytes(batch.header);
   }
-  return { ...link, batches, dropped: found.length - batches.length };
+  return { lastBatch, dropped: found.length - counted };
+}
+
+/** The last batch that a later one of the same segment says was synced. */
+function coveredThrough(found: readonly FoundBatch[]): number {
+  return found.reduce((through, { header }) => Math.max(through, header.syncedThrough), 0);
 }
 
 /** Every batch frame of a segment; behind a broken frame it looks for the next at each block. */
-async function findBatches({ header, file }: Segment, digest: Digest): Promise<readonly FoundBatch[]> {
+async function findBatches(
+  file: DiskFile,
+  header: SegmentHeader,
+  digest: Digest,
+): Promise<readonly FoundBatch[]> {
   const sizeBytes = await file.sizeBytes();
   const found: FoundBatch[] = [];
   for (let at = blockBytes; at < sizeBytes; ) {
@@ -259,66 +306,56 @@ async function bodiesWhole(
   return true;
 }
 
-/**
- * After a failed sync the cache may show clean pages that the disk never got; only a new write makes a
- * sync mean something. So the header and every batch that no later batch of this segment covers are
- * written again in place.
- */
-async function writeAgain({ file, batches }: CountedSegment): Promise<void> {
-  await writeSame(file, 0, blockBytes);
-  const covered = Math.max(0, ...batches.map((batch) => batch.header.syncedThrough));
-  for (const { header, startAt } of batches) {
-    if (header.number > covered) await writeSame(file, startAt, frameBytes(header));
-  }
-}
-
-async function writeSame(file: DiskFile, at: number, lengthBytes: number): Promise<void> {
-  await file.write([await file.read(at, lengthBytes)], at);
-}
-
-function lastBatchOf(segment: CountedSegment): number {
-  return segment.batches.at(-1)?.header.number ?? 0;
-}
-
-/** Messages minus terminal outcomes, with what deferrals say of the rest. */
+/** Messages minus terminal outcomes, with what deferrals say of the rest: one object a message. */
 class OwedMessages {
-  readonly #messages = new Map<
-    string,
-    { message: OwedAfterRestart; recipients: Map<number, OwedRecipient> }
-  >();
+  readonly #epochs = new Map<number, Map<number, Owed>>();
+  /** Domains and virtual MTAs are few; each is kept once. */
+  readonly #names = new Map<string, string>();
 
   apply(record: SpoolRecord, segment: number): void {
     if (record.kind === 'envelope') {
       const { id, vmta, timeQueuedMs, recipients } = record.envelope;
-      const location = { segment, recordAt: record.at, recordBytes: record.bytes };
-      this.#messages.set(keyOf(id), {
-        message: { id, location, vmta, timeQueuedMs, recipients: [] },
-        recipients: new Map(
-          recipients.map(({ domain }, index) => [index, { index, domain, attempts: 0, nextTryMs: 0 }]),
-        ),
+      this.#epoch(id.epoch).set(id.sequence, {
+        id,
+        location: { segment, recordAt: record.at, recordBytes: record.bytes },
+        vmta: this.#name(vmta),
+        timeQueuedMs,
+        recipients: recipients.map(({ domain }, index) => ({
+          index,
+          domain: this.#name(domain),
+          attempts: 0,
+          nextTryMs: 0,
+        })),
       });
       return;
     }
     const { id, recipientIndex, kind, attempts, nextTryMs } = record.event;
-    const entry = this.#messages.get(keyOf(id));
-    const recipient = entry?.recipients.get(recipientIndex);
-    if (entry === undefined || recipient === undefined) return;
-    if (kind === 'deferred') {
-      entry.recipients.set(recipientIndex, { ...recipient, attempts, nextTryMs });
-      return;
-    }
-    entry.recipients.delete(recipientIndex);
-    if (entry.recipients.size === 0) this.#messages.delete(keyOf(id));
+    const messages = this.#epoch(id.epoch);
+    const recipients = messages.get(id.sequence)?.recipients ?? [];
+    const at = recipients.findIndex(({ index }) => index === recipientIndex);
+    if (at < 0) return;
+    if (kind === 'deferred') recipients[at] = { ...recipients[at]!, attempts, nextTryMs };
+    else if (recipients.length > 1) recipients.splice(at, 1);
+    else messages.delete(id.sequence);
   }
 
   all(): readonly OwedAfterRestart[] {
-    return [...this.#messages.values()].map(({ message, recipients }) => ({
-      ...message,
-      recipients: [...recipients.values()],
-    }));
+    return [...this.#epochs.values()].flatMap((messages) => [...messages.values()]);
+  }
+
+  #epoch(epoch: number): Map<number, Owed> {
+    const messages = this.#epochs.get(epoch) ?? new Map<number, Owed>();
+    this.#epochs.set(epoch, messages);
+    return messages;
+  }
+
+  #name(name: string): string {
+    const known = this.#names.get(name);
+    if (known === undefined) this.#names.set(name, name);
+    return known ?? name;
   }
 }
 
-function keyOf(id: MessageId): string {
-  return `${id.epoch}.${id.sequence}`;
+interface Owed extends OwedAfterRestart {
+  readonly recipients: OwedRecipient[];
 }

@@ -55,8 +55,7 @@ export class SegmentSpool implements Spool {
     this.#epoch = recovered.epoch;
     this.#readers = new SegmentReaders(ports, folder);
     for (const { number, epoch, lastBatch } of recovered.segments) {
-      this.#reclaim.opened(number);
-      this.#reclaim.published(number, { epoch, batch: lastBatch });
+      this.#reclaim.found(number, { epoch, batch: lastBatch });
     }
     for (const { location, recipients } of recovered.owed) {
       this.#reclaim.owe(location.segment, recipients.length);
@@ -104,26 +103,32 @@ export class SegmentSpool implements Spool {
 
   async read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure> {
     try {
-      const { file, salt } = await this.#readers.open(location.segment);
-      const bytes = await file.read(location.recordAt, location.recordBytes);
-      const record = readEnvelope(bytes, this.#ports.digest, salt);
-      if (record === undefined) return { kind: 'unreadable', code: 'damaged' };
-      const { at, sizeBytes, prefixBytes, crc } = record.body;
-      const body = await file.read(at, sizeBytes);
-      if (body.length < sizeBytes || this.#ports.digest.crc32(body, salt) !== crc) {
-        return { kind: 'unreadable', code: 'damaged' };
-      }
-      const content = {
-        prefix: body.subarray(0, prefixBytes),
-        chunks: [body.subarray(prefixBytes)],
-        sizeBytes,
-      };
-      return { kind: 'stored', envelope: record.envelope, content };
+      return await this.#readers.use(location.segment, (reader) => this.#readFrom(reader, location));
     } catch (error) {
       const { code } = error as Partial<DiskError>;
       if (code === undefined) throw error;
       return { kind: 'unreadable', code };
     }
+  }
+
+  async #readFrom(
+    { file, salt }: SegmentReader,
+    { recordAt, recordBytes }: SpoolLocation,
+  ): Promise<StoredMessage | SpoolReadFailure> {
+    const { digest } = this.#ports;
+    const record = readEnvelope(await file.read(recordAt, recordBytes), digest, salt);
+    if (record === undefined) return { kind: 'unreadable', code: 'damaged' };
+    const { at, sizeBytes, prefixBytes, crc } = record.body;
+    const body = await file.read(at, sizeBytes);
+    if (body.length < sizeBytes || digest.crc32(body, salt) !== crc) {
+      return { kind: 'unreadable', code: 'damaged' };
+    }
+    const content = {
+      prefix: body.subarray(0, prefixBytes),
+      chunks: [body.subarray(prefixBytes)],
+      sizeBytes,
+    };
+    return { kind: 'stored', envelope: record.envelope, content };
   }
 
   recorded(position: BatchPosition): void {
@@ -182,32 +187,56 @@ interface SegmentReader {
   readonly salt: number;
 }
 
+interface OpenReader {
+  readonly reader: Promise<SegmentReader>;
+  /** Reads under way; the file is closed only behind the last of them. */
+  users: number;
+  isDropped: boolean;
+}
+
 const openReadersMax = 64;
 
 /** Segments opened for reading, the least recently used one closed when there are too many. */
 class SegmentReaders {
   readonly #ports: WriterPorts;
   readonly #folder: string;
-  readonly #open = new Map<number, Promise<SegmentReader>>();
+  readonly #open = new Map<number, OpenReader>();
 
   constructor(ports: WriterPorts, folder: string) {
     this.#ports = ports;
     this.#folder = folder;
   }
 
-  open(segment: number): Promise<SegmentReader> {
-    const reader = this.#open.get(segment) ?? this.#begin(segment);
+  async use<T>(segment: number, work: (reader: SegmentReader) => Promise<T>): Promise<T> {
+    const open = this.#open.get(segment) ?? {
+      reader: this.#begin(segment),
+      users: 0,
+      isDropped: false,
+    };
     this.#open.delete(segment);
-    this.#open.set(segment, reader);
+    this.#open.set(segment, open);
     const [oldest] = this.#open.keys();
-    if (this.#open.size > openReadersMax && oldest !== undefined) void this.close(oldest);
-    return reader;
+    if (this.#open.size > openReadersMax) void this.close(oldest!);
+    open.users += 1;
+    try {
+      return await work(await open.reader);
+    } catch (error) {
+      // What failed is opened anew the next time.
+      if (this.#open.get(segment) === open) this.#open.delete(segment);
+      open.isDropped = true;
+      throw error;
+    } finally {
+      open.users -= 1;
+      if (open.isDropped && open.users === 0) await closeReader(open);
+    }
   }
 
   async close(segment: number): Promise<void> {
-    const reader = this.#open.get(segment);
+    const open = this.#open.get(segment);
+    if (open === undefined) return;
     this.#open.delete(segment);
-    await reader?.then(({ file }) => file.close()).catch(() => undefined);
+    open.isDropped = true;
+    if (open.users === 0) await closeReader(open);
   }
 
   async closeAll(): Promise<void> {
@@ -215,15 +244,18 @@ class SegmentReaders {
   }
 
   async #begin(segment: number): Promise<SegmentReader> {
+    const file = await this.#ports.disk.open(`${this.#folder}/${segmentName(segment)}`, 'read');
     try {
-      const file = await this.#ports.disk.open(`${this.#folder}/${segmentName(segment)}`, 'read');
       const read = await readSegmentHeader(file, this.#ports.digest);
       if (read.kind === 'whole') return { file, salt: read.header.salt };
-      await file.close();
       throw Object.assign(new Error('segment header damaged'), { code: 'damaged' });
     } catch (error) {
-      this.#open.delete(segment);
+      await file.close().catch(() => undefined);
       throw error;
     }
   }
+}
+
+function closeReader({ reader }: OpenReader): Promise<void> {
+  return reader.then(({ file }) => file.close()).catch(() => undefined);
 }

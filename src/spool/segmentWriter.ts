@@ -1,10 +1,11 @@
 import { assert } from '../base/assert.ts';
 import type { ByteWriter } from '../base/byteWriter.ts';
 import type { Clock, Digest, Disk, DiskError, DiskFile, Random, Timer } from '../base/ports.ts';
-import { Batch } from './batch.ts';
+import { Batch, type PendingMessage } from './batch.ts';
 import {
   blockBytes,
   encodeSegmentHeader,
+  overlapBytesMin,
   type Predecessor,
   type SegmentHeader,
   segmentBytesMax,
@@ -57,8 +58,6 @@ interface InFlight {
 }
 
 const eventBatchMax = 256;
-/** A second batch follows while one is under way only when it is worth a write of its own. */
-const overlapMinBytes = 256 * 1024;
 const eventDelayMs = 100;
 const reopenDelayMs = { first: 100, last: 2000 };
 
@@ -86,7 +85,7 @@ export class SegmentWriter {
   /** Something of the open segment failed: what is in flight is awaited, then a new one is begun. */
   #failed = false;
   /** Their 451s wait for the next segment. */
-  readonly #refused: MessageOwner[] = [];
+  readonly #refused: PendingMessage[] = [];
   #reopenDelayMs = reopenDelayMs.first;
   #eventTimer: Timer | undefined;
   #closing: (() => void) | undefined;
@@ -122,14 +121,14 @@ export class SegmentWriter {
 
   putMessage(message: NewMessage, owner: MessageOwner): void {
     const answered = message.durability === 'none';
-    this.#gatheringBatch().addMessage(message, owner, answered);
+    this.#gatheringBatch(message.content.sizeBytes).addMessage(message, owner, answered);
     this.#pendingBytes += message.content.sizeBytes;
     if (answered) owner.answer(true);
     this.#pumpSoon();
   }
 
   putEvent(record: EventRecord): void {
-    this.#gatheringBatch().addEvent(record, this.#ports.clock.monotonicMs());
+    this.#gatheringBatch(0).addEvent(record, this.#ports.clock.monotonicMs());
     this.#unsyncedEvents += 1;
     this.#pumpSoon();
   }
@@ -142,9 +141,9 @@ export class SegmentWriter {
     });
   }
 
-  #gatheringBatch(): Batch {
+  #gatheringBatch(bodyBytes: number): Batch {
     const last = this.#gathering.at(-1);
-    if (last !== undefined && !last.isFull) return last;
+    if (last?.hasRoomFor(bodyBytes)) return last;
     const batch = new Batch(this.#buffers.pop());
     this.#gathering.push(batch);
     return batch;
@@ -175,9 +174,18 @@ export class SegmentWriter {
       else if (inFlight === 0) this.#finishClosing();
       return;
     }
-    if (inFlight > 0 && (inFlight > 1 || (this.#gathering[0]?.sizeBytes ?? 0) < overlapMinBytes)) return;
+    if (inFlight > 0 && !this.#mayOverlap()) return;
     if (this.#mustPublish || this.#isDue()) this.#write(segment, this.#gathering.shift() ?? new Batch());
     else if (inFlight === 0) this.#finishClosing();
+  }
+
+  /**
+   * A second batch follows while one is under way only when it is worth a write of its own. Where not
+   * every batch is synced none does: a sync says nothing of what is still being written before it.
+   */
+  #mayOverlap(): boolean {
+    const sizeBytes = this.#gathering[0]?.sizeBytes ?? 0;
+    return this.#start.durability === 'sync' && this.#inFlight.length === 1 && sizeBytes >= overlapBytesMin;
   }
 
   #isDue(): boolean {
@@ -286,16 +294,20 @@ export class SegmentWriter {
     if (this.#start.durability !== 'sync') {
       await segment.file.write(chunks, from);
       answerWritten(batch);
-      if (batch.needsSync) await this.#makeDurable(segment, batch.number);
+      // The first batch always: its segment's header holds the epoch, which must not come again.
+      if (batch.needsSync || !segment.folderSynced) await this.#makeDurable(segment, batch.number);
       return;
     }
     await segment.file.writeSynced(chunks, from);
     await this.#syncFolder(segment);
   }
 
-  /** In order: a batch counts only when every one before it does. */
+  /**
+   * In order: a batch counts only when every one before it does. None does once something of its segment
+   * failed, for an error may be told to another write than the one that lost its bytes.
+   */
   #publishFirst(segment: OpenSegment): void {
-    while (this.#inFlight[0]?.state === 'stored') {
+    while (!this.#failed && this.#inFlight[0]?.state === 'stored') {
       const { batch } = this.#inFlight.shift()!;
       if (this.#start.durability === 'sync') segment.syncedThrough = batch.number;
       this.#publish(batch, segment);
@@ -323,7 +335,10 @@ export class SegmentWriter {
     }
     this.#unsyncedEvents -= batch.events.length;
     // What was refused cannot come back from here on: the header of this segment excludes it.
-    for (const owner of this.#refused.splice(0)) owner.answer(false);
+    for (const { message, owner } of this.#refused.splice(0)) {
+      this.#pendingBytes -= message.content.sizeBytes;
+      owner.answer(false);
+    }
     this.#events.published(batch, segment.header);
     if (this.#buffers.length < 4) this.#buffers.push(batch.release());
   }
@@ -340,19 +355,16 @@ export class SegmentWriter {
     const failed = this.#inFlight;
     this.#inFlight = [];
     this.#retire();
-    const again = new Batch();
+    const waiting = this.#gathering.splice(0);
     for (const { batch } of failed) {
-      for (const record of batch.events) again.addEvent(record, batch.oldestEventMs);
+      for (const record of batch.events) this.#gatheringBatch(0).addEvent(record, batch.oldestEventMs);
       for (const pending of batch.messages) {
-        if (pending.answered) {
-          again.addMessage(pending.message, pending.owner, true);
-        } else {
-          this.#refused.push(pending.owner);
-          this.#pendingBytes -= pending.message.content.sizeBytes;
-        }
+        const { message, owner, answered } = pending;
+        if (answered) this.#gatheringBatch(message.content.sizeBytes).addMessage(message, owner, true);
+        else this.#refused.push(pending);
       }
     }
-    if (!again.isEmpty) this.#gathering.unshift(again);
+    this.#gathering.push(...waiting);
     this.#mustPublish = true;
     this.#opening = true;
     this.#ports.clock.after(this.#reopenDelayMs, () => {

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { Disk, DiskFile } from '../ports.ts';
 
 const openFlags = { create: 'wx+', write: 'r+', read: 'r' } as const;
@@ -11,27 +12,36 @@ export function systemDisk(): Disk {
   return {
     list: (folder) => readdir(folder),
     async makeFolder(folder) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+      if (first === undefined) return;
+      // A new folder is there for good only once the folders that name it are synced.
+      const top = dirname(first);
+      for (let made = resolve(folder); made !== top; made = dirname(made)) await syncFolder(dirname(made));
     },
     open: async (path, how, mode = 0o600) => new SystemFile(path, await open(path, openFlags[how], mode)),
     rename: (from, to) => rename(from, to),
     unlink: (path) => unlink(path),
-    async syncFolder(folder) {
-      const handle = await open(folder, 'r');
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    },
+    syncFolder,
   };
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 class SystemFile implements DiskFile {
   readonly #path: string;
   readonly #handle: FileHandle;
-  /** The same file, each write of which waits for the disk. */
-  #synced: Promise<FileHandle> | undefined;
+  /**
+   * The same file, each write of which waits for the disk; those that are not writing. Linux tells a lost
+   * page once a descriptor, so two writes at a time must not share one.
+   */
+  readonly #idleSynced: FileHandle[] = [];
 
   constructor(path: string, handle: FileHandle) {
     this.#path = path;
@@ -49,8 +59,12 @@ class SystemFile implements DiskFile {
       await this.sync();
       return;
     }
-    this.#synced ??= open(this.#path, constants.O_RDWR | constants.O_DSYNC);
-    await writeAll(await this.#synced, chunks, position);
+    const handle = this.#idleSynced.pop() ?? (await open(this.#path, constants.O_RDWR | constants.O_DSYNC));
+    try {
+      await writeAll(handle, chunks, position);
+    } finally {
+      this.#idleSynced.push(handle);
+    }
   }
 
   async read(position: number, lengthBytes: number): Promise<Uint8Array> {
@@ -81,8 +95,7 @@ class SystemFile implements DiskFile {
   }
 
   async close(): Promise<void> {
-    const synced = await this.#synced?.catch(() => undefined);
-    await synced?.close();
+    for (const handle of this.#idleSynced.splice(0)) await handle.close();
     await this.#handle.close();
   }
 }

@@ -1,0 +1,299 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+import { systemDigest } from '../base/node/digest.ts';
+import type { Watermark } from '../message/batchPosition.ts';
+import type { SpoolLocation } from '../message/envelope.ts';
+import { SeededRandom } from '../simulation/seededRandom.ts';
+import { VirtualClock } from '../simulation/virtualClock.ts';
+import { segmentName } from './frame.ts';
+import { HeldDisk } from './heldDisk.testing.ts';
+import type { Recovered } from './recovery.ts';
+import { drain, eventOf, messageOf } from './samples.testing.ts';
+import { SegmentSpool } from './segmentSpool.ts';
+import type { NewMessage } from './spool.ts';
+
+// Every message fills its segment.
+vi.mock('./frame.ts', async (importOriginal) => ({
+  ...(await importOriginal<typeof import('./frame.ts')>()),
+  segmentBytesMax: 12 * 1024,
+}));
+
+const digest = systemDigest();
+const nothingRecovered: Recovered = {
+  kind: 'recovered',
+  epoch: 1,
+  lastSegment: 0,
+  predecessor: undefined,
+  segments: [],
+  owed: [],
+  droppedBatches: 0,
+};
+let disk: HeldDisk;
+let clock: VirtualClock;
+let spool: SegmentSpool;
+let failures: string[];
+let watermark: Watermark | undefined;
+
+function begin(recovered = nothingRecovered): void {
+  const ports = { disk, clock, random: new SeededRandom(1), digest };
+  spool = new SegmentSpool(ports, '/s', recovered, 'sync', {
+    published: (mark) => {
+      watermark = mark;
+    },
+    failed: (code, segment) => void failures.push(`${code} ${segment}`),
+  });
+}
+
+beforeEach(async () => {
+  disk = new HeldDisk();
+  clock = new VirtualClock();
+  failures = [];
+  begin();
+  await disk.finishAll();
+  disk.done.length = 0;
+});
+
+interface Stored {
+  readonly message: NewMessage;
+  readonly location: SpoolLocation;
+}
+
+async function store(recipients = 1, bodyBytes = 9000): Promise<Stored> {
+  const message = messageOf(spool.nextId(), { recipients, bodyBytes });
+  let location: SpoolLocation | undefined;
+  spool.putMessage(message, {
+    answer: () => undefined,
+    owed: (place) => {
+      location = place;
+    },
+  });
+  await disk.finishAll();
+  return { message, location: location! };
+}
+
+function put({ message, location }: Stored, kind: 'delivered' | 'failed' | 'deferred', index = 0): void {
+  spool.putEvent({ event: eventOf(message.envelope, index, kind, 1), messageSegment: location.segment });
+}
+
+async function publishEvents(): Promise<void> {
+  clock.advance(100);
+  await disk.finishAll();
+}
+
+/** The recorder has everything, and whatever follows from it is done. */
+async function recordAll(): Promise<void> {
+  spool.recorded(watermark!);
+  await drain();
+  await disk.finishAll();
+}
+
+const present = async (): Promise<readonly number[]> =>
+  (await disk.list('/s')).map((name) => Number.parseInt(name, 10));
+
+test('ids rise within the epoch and are never given twice', () => {
+  const ids = Array.from({ length: 100 }, () => spool.nextId());
+  expect(ids.map(({ epoch }) => epoch)).toEqual(ids.map(() => 1));
+  expect(ids.every(({ sequence }, i) => i === 0 || sequence > ids[i - 1]!.sequence)).toBe(true);
+});
+
+test('a start is over when its first segment is durable', async () => {
+  disk = new HeldDisk();
+  begin();
+  let isStarted = false;
+  void spool.started.then(() => {
+    isStarted = true;
+  });
+  await disk.finish('open', 'writeSynced');
+  expect(isStarted).toBe(false);
+  await disk.finish('syncFolder');
+  expect(isStarted).toBe(true);
+});
+
+test('a message is read as it was put', async () => {
+  const stored = await store(3, 5000);
+  expect(await spool.read(stored.location)).toEqual({
+    kind: 'stored',
+    envelope: stored.message.envelope,
+    content: stored.message.content,
+  });
+});
+
+test('a message that is damaged on disk is told so, wherever a bit flipped', async () => {
+  const { location } = await store(1, 500);
+  const bytes = disk.files.get('/s/00000001.segment')!;
+  const bodyAt = bytes.lastIndexOf(1);
+  for (const at of [bodyAt, location.recordAt + 4, location.recordAt + 14, location.recordAt + 80]) {
+    bytes[at]! ^= 4;
+    expect(await spool.read(location), `byte ${at}`).toEqual({ kind: 'unreadable', code: 'damaged' });
+    bytes[at]! ^= 4;
+  }
+  expect(await spool.read(location)).toMatchObject({ kind: 'stored' });
+});
+
+test('a segment that is gone or whose header is damaged is told by its code, and tried again', async () => {
+  const { location } = await store();
+  const path = '/s/00000001.segment';
+  const bytes = disk.files.get(path)!;
+  disk.files.delete(path);
+  expect(await spool.read(location)).toEqual({ kind: 'unreadable', code: 'ENOENT' });
+  disk.files.set(path, new Uint8Array(8192));
+  expect(await spool.read(location)).toEqual({ kind: 'unreadable', code: 'damaged' });
+  disk.files.set(path, bytes);
+  expect(await spool.read(location)).toMatchObject({ kind: 'stored' });
+});
+
+test('at most 64 segments are open for reading, and a read under way is never cut off', async () => {
+  const stored: Stored[] = [];
+  for (let i = 0; i < 80; i++) stored.push(await store());
+  const before = disk.openFiles;
+  const reads = await Promise.all(stored.map(({ location }) => spool.read(location)));
+  expect(reads.filter(({ kind }) => kind !== 'stored')).toEqual([]);
+  await drain();
+  expect(disk.openFiles - before).toBe(64);
+  const closing = spool.close();
+  await disk.finishAll();
+  await closing;
+  expect(disk.openFiles).toBe(0);
+});
+
+test('segments go oldest first, the folder synced after each before the next', async () => {
+  const stored = [await store(), await store(), await store()];
+  for (const one of stored.toReversed()) put(one, 'delivered');
+  await publishEvents();
+  disk.done.length = 0;
+  spool.recorded(watermark!);
+  await drain();
+  for (const segment of [1, 2, 3]) {
+    expect(await disk.held()).toEqual(['unlink']);
+    await disk.finish('unlink');
+    expect(disk.done.pop()).toBe(`unlink /s/${segmentName(segment)}`);
+    expect(await disk.held()).toEqual(['syncFolder']);
+    await disk.finish('syncFolder');
+  }
+  expect(await disk.held()).toEqual([]);
+  expect(await present()).toEqual([4]);
+  expect(spool.segments).toBe(1);
+});
+
+test('a segment stays while a younger one could go but an older one cannot', async () => {
+  const [first, second] = [await store(), await store()];
+  put(second, 'failed');
+  await publishEvents();
+  await recordAll();
+  expect(await present()).toEqual([1, 2, 3]);
+  put(first, 'failed');
+  await publishEvents();
+  await recordAll();
+  expect(await present()).toEqual([3]);
+});
+
+test('a segment stays until each of its recipients has a synced terminal outcome', async () => {
+  const stored = await store(2);
+  put(stored, 'delivered', 0);
+  put(stored, 'deferred', 1);
+  await publishEvents();
+  await recordAll();
+  expect(await present()).toEqual([1, 2]);
+  put(stored, 'failed', 1);
+  await recordAll();
+  expect(await present()).toEqual([1, 2]);
+  await publishEvents();
+  await recordAll();
+  expect(await present()).toEqual([2]);
+});
+
+test('a segment stays until the cursors have passed its last batch', async () => {
+  const stored = await store();
+  const last = watermark!;
+  put(stored, 'delivered');
+  await publishEvents();
+  spool.recorded({ epoch: 1, batch: last.batch - 1 });
+  await drain();
+  expect(await disk.held()).toEqual([]);
+  spool.recorded(last);
+  await drain();
+  expect(await disk.held()).toEqual(['unlink']);
+});
+
+test('the newest segment stays, and none goes before the newest is durable', async () => {
+  const stored = await store();
+  await recordAll();
+  put(stored, 'delivered');
+  clock.advance(100);
+  await disk.finish('open', 'writeSynced', 'syncFolder');
+  await recordAll();
+  expect(await present()).toEqual([2]);
+  const next = await store();
+  put(next, 'delivered');
+  await publishEvents();
+  expect(await present()).toEqual([2, 3]);
+  await store();
+  // 3 is full of finished mail; its successor is open, but not durable yet.
+  const message = messageOf(spool.nextId());
+  spool.putMessage(message, { answer: () => undefined, owed: () => undefined });
+  await disk.finish('open');
+  spool.recorded(watermark!);
+  await drain();
+  expect(await disk.held()).toEqual(['writeSynced']);
+  await disk.finish('writeSynced', 'syncFolder');
+  await recordAll();
+  expect((await present())[0]).toBe(3);
+});
+
+test('what recovery found stays until the first segment of this start is durable', async () => {
+  disk = new HeldDisk();
+  disk.files.set('/s/00000007.segment', new Uint8Array(0));
+  disk.files.set('/s/00000008.segment', new Uint8Array(0));
+  const segments = [7, 8].map((number) => ({ number, epoch: 3, lastBatch: number }));
+  begin({ ...nothingRecovered, epoch: 4, lastSegment: 8, segments });
+  spool.recorded({ epoch: 3, batch: 8 });
+  await disk.finish('open');
+  spool.recorded({ epoch: 3, batch: 8 });
+  await drain();
+  expect(await disk.held()).toEqual(['writeSynced']);
+  await disk.finish('writeSynced', 'syncFolder');
+  await recordAll();
+  expect(await present()).toEqual([9]);
+});
+
+test('a failing unlink or folder sync is told, and tried again before anything younger goes', async () => {
+  const stored = [await store(), await store()];
+  for (const one of stored) put(one, 'delivered');
+  await publishEvents();
+  spool.recorded(watermark!);
+  await drain();
+  await disk.fail('unlink');
+  expect(failures).toEqual(['EIO 1']);
+  spool.recorded(watermark!);
+  await drain();
+  await disk.finish('unlink');
+  await disk.fail('syncFolder');
+  expect(failures).toEqual(['EIO 1', 'EIO 1']);
+  disk.done.length = 0;
+  spool.recorded(watermark!);
+  await drain();
+  // It is gone already: the unlink fails with ENOENT, and only the folder is synced.
+  await disk.finish('unlink', 'syncFolder', 'unlink', 'syncFolder');
+  expect(disk.done).toEqual(['syncFolder /s', 'unlink /s/00000002.segment', 'syncFolder /s']);
+  expect(await present()).toEqual([3]);
+});
+
+test('outcomes have stalled when one of them is not durable after 5 s', async () => {
+  const stored = await store();
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
+  put(stored, 'delivered');
+  clock.advance(100);
+  clock.advance(4900);
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
+  clock.advance(1);
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(true);
+  await disk.finishAll();
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
+});
+
+test('what was put is counted until it is published', async () => {
+  const message = messageOf(spool.nextId(), { bodyBytes: 300 });
+  spool.putMessage(message, { answer: () => undefined, owed: () => undefined });
+  expect(spool.pendingBytes).toBe(302);
+  await disk.finishAll();
+  expect(spool.pendingBytes).toBe(0);
+});
