@@ -42,10 +42,16 @@ async function serve(io: Io, options: GivenOptions, config: Config): Promise<Exi
     : undefined;
   // Only here: the other verbs start faster without the engine.
   const { startSupervisor } = await import('../supervisor/supervisor.ts');
-  const supervisor = await startSupervisor({ config, configFile: options.config, version: packageVersion() });
-  const stopFor = (signal: NodeJS.Signals): void => void supervisor.stop(signal);
+  const starting = startSupervisor({ config, configFile: options.config, version: packageVersion() });
+  // Clients are served before the start is over: a signal in between must not be a crash.
+  const stopFor = (signal: NodeJS.Signals): void =>
+    void starting.then(
+      (started) => started.stop(signal),
+      () => undefined,
+    );
   process.on('SIGTERM', stopFor);
   process.on('SIGINT', stopFor);
+  const supervisor = await starting;
   await announce(io, options, config);
   const code = await supervisor.finished;
   process.off('SIGTERM', stopFor);

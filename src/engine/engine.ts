@@ -181,6 +181,8 @@ export class Engine {
     const untilMs = clock.monotonicMs() + graceMs;
     while (this.#receptions.open + this.#sendings.open > 0 && clock.monotonicMs() < untilMs) {
       await new Promise<void>((resolve) => void clock.after(50, resolve));
+      this.#receptions.tick(clock.monotonicMs());
+      this.#sendings.tick(clock.monotonicMs());
       this.#sendings.stop();
     }
     this.#receptions.resetAll();

@@ -31,10 +31,10 @@ export interface SendingPorts {
 export interface SendingSetup extends SendingPorts {
   readonly settingsFor: DomainSettingsLookup;
   opened(sending: Sending): void;
-  /** `failure`: why the queue as a whole is to blame, if it is. */
-  closed(sending: Sending, failure: LocalCause | undefined): void;
-  /** No endpoint took the connection. */
-  gaveUp(sending: Sending, cause: LocalCause): void;
+  /** The queue as a whole is to blame. `closed` follows. */
+  failed(sending: Sending, cause: LocalCause): void;
+  /** Its slot is free; `wasOpened`: after `opened`. */
+  closed(sending: Sending, wasOpened: boolean): void;
   take(sending: Sending): Batch | 'wait' | 'close';
   held(batch: Batch): HeldMessage | undefined;
   /** undefined: it cannot be read. */
@@ -76,12 +76,13 @@ export class Sending implements ConnectionEvents {
   #session: ClientSession | undefined;
   #pending: PendingConnection | undefined;
   #connection: Connection | undefined;
-  /** Of the present connection, while it is closing. */
-  #lingering: { timer?: Timer } = {};
+  /** Whether the socket of `#connection` is gone; `timer` runs while it is closing. */
+  #socket: { isGone: boolean; timer?: Timer } = { isGone: true };
   readonly #carried = new Map<DeliveryTransaction, Carried>();
   /** A batch whose content is being read from the spool. */
   #loading: Batch | undefined;
   #state: 'opening' | 'open' | 'over' = 'opening';
+  #wasOpened = false;
   #messages = 0;
   /** Since when it waits for mail; undefined while it does not. */
   #idleSinceMs: number | undefined;
@@ -159,7 +160,8 @@ export class Sending implements ConnectionEvents {
   }
 
   closed(error: string | undefined): void {
-    this.#run((session, nowMs) => session.lost(error, nowMs));
+    if (this.#state === 'over') this.#leave();
+    else this.#run((session, nowMs) => session.lost(error, nowMs));
   }
 
   /** Drops it; what it carried goes back. */
@@ -191,14 +193,15 @@ export class Sending implements ConnectionEvents {
     );
     const session = this.#session;
     // Each attempt has a listener of its own: events of an attempt that was given up do not count.
-    const lingering: { timer?: Timer } = {};
-    this.#lingering = lingering;
+    const socket: { isGone: boolean; timer?: Timer } = { isGone: true };
+    this.#socket = socket;
     const events: ConnectionEvents = {
       received: (bytes) => this.#session === session && this.received(bytes),
       ended: () => this.#session === session && this.ended(),
       drained: () => this.#session === session && this.drained(),
       closed: (error) => {
-        lingering.timer?.cancel();
+        socket.timer?.cancel();
+        socket.isGone = true;
         if (this.#session === session) this.closed(error);
       },
     };
@@ -207,6 +210,7 @@ export class Sending implements ConnectionEvents {
       (connection) => {
         this.#pending = undefined;
         this.#connection = connection;
+        socket.isGone = false;
         if (settings.logConnections.value) this.#log('delivery.connected');
         this.#run((opened, nowMs) => opened.opened(nowMs));
       },
@@ -241,6 +245,7 @@ export class Sending implements ConnectionEvents {
   #ready(): readonly ClientEffect[] {
     if (this.#state === 'opening') {
       this.#state = 'open';
+      this.#wasOpened = true;
       this.#setup.opened(this);
     }
     return this.#takeNext();
@@ -315,7 +320,9 @@ export class Sending implements ConnectionEvents {
     if (last.length > 0) this.#connection?.write(last);
     this.#pending?.abandon();
     this.#pending = undefined;
-    this.#connection?.end();
+    // Who did not answer in time will not take part in an orderly end either.
+    if (this.#failure?.kind === 'timedOut') this.#connection?.reset();
+    else this.#connection?.end();
     this.#linger();
     if (this.#settings.logConnections.value) this.#log('delivery.disconnected', { failure: this.#failure });
     if (this.#session !== session) return;
@@ -329,22 +336,22 @@ export class Sending implements ConnectionEvents {
       this.#giveUp(failure?.status ?? '4.4.1', failure?.diagnostic ?? 'no connection');
       return;
     }
-    this.#over();
     // One that broke before anything was settled on it says the same as one that never came.
     const isFault = failure !== undefined && failure.during !== 'idle' && failure.during !== 'quit';
-    this.#setup.closed(this, isFault && !this.#wasUseful ? failure : undefined);
+    if (isFault && !this.#wasUseful) this.#setup.failed(this, failure);
+    this.#over();
   }
 
   /** A peer that never closes its side is dropped after a while. */
   #linger(): void {
     const connection = this.#connection;
-    if (connection === undefined) return;
-    this.#lingering.timer = this.#setup.clock.after(lingerMs, () => connection.reset());
+    if (connection === undefined || this.#socket.isGone) return;
+    this.#socket.timer = this.#setup.clock.after(lingerMs, () => connection.reset());
   }
 
   #giveUp(status: string, diagnostic: string): void {
+    this.#setup.failed(this, { status, diagnostic });
     this.#over();
-    this.#setup.gaveUp(this, { status, diagnostic });
   }
 
   #over(): void {
@@ -353,6 +360,12 @@ export class Sending implements ConnectionEvents {
     const loading = this.#loading;
     this.#loading = undefined;
     if (loading !== undefined) this.#setup.returned(loading);
+    this.#leave();
+  }
+
+  /** The remote counts this connection until it is closed: before, its slot is not free. */
+  #leave(): void {
+    if (this.#socket.isGone) this.#setup.closed(this, this.#wasOpened);
   }
 
   #logSent({ of, chunks }: Extract<ClientEffect, { kind: 'send' }>): void {
@@ -369,4 +382,4 @@ export class Sending implements ConnectionEvents {
   }
 }
 
-const lingerMs = 10_000;
+const lingerMs = 2_000;

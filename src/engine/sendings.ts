@@ -54,6 +54,9 @@ export class Sendings implements SendingSetup {
   #isStepping = false;
   #again = false;
   #isStopping = false;
+  /** Past bounce-after, and their envelopes on disk only. */
+  readonly #overdue: ExpiredRecipient[] = [];
+  #isReadingOverdue = false;
 
   constructor(ports: SendingPorts, parts: SendingParts) {
     this.clock = ports.clock;
@@ -88,6 +91,7 @@ export class Sendings implements SendingSetup {
 
   tick(nowMs: number): void {
     for (const sendings of this.#open.values()) for (const sending of sendings) sending.tick(nowMs);
+    this.#forgetOldErrors(nowMs);
     this.changed();
   }
 
@@ -143,17 +147,16 @@ export class Sendings implements SendingSetup {
     this.#parts.scheduler.connectionOpened(sending.queue, this.clock.monotonicMs());
   }
 
-  closed(sending: Sending, failure: LocalCause | undefined): void {
-    this.#forget(sending);
-    if (failure !== undefined) this.#failQueue(sending.queue, failure);
-    this.#parts.scheduler.connectionClosed(sending.queue, this.clock.monotonicMs());
-    this.changed();
+  failed(sending: Sending, cause: LocalCause): void {
+    this.#failQueue(sending.queue, cause);
   }
 
-  gaveUp(sending: Sending, cause: LocalCause): void {
+  closed(sending: Sending, wasOpened: boolean): void {
+    const { scheduler } = this.#parts;
+    const nowMs = this.clock.monotonicMs();
     this.#forget(sending);
-    this.#failQueue(sending.queue, cause);
-    this.#parts.scheduler.connectionAbandoned(sending.queue, this.clock.monotonicMs());
+    if (wasOpened) scheduler.connectionClosed(sending.queue, nowMs);
+    else scheduler.connectionAbandoned(sending.queue, nowMs);
     this.changed();
   }
 
@@ -232,10 +235,23 @@ export class Sendings implements SendingSetup {
       this.#bounceExpired(recipient, message);
       return;
     }
-    void this.#parts.spool.read(recipient.location).then((read) => {
-      if (read.kind === 'stored') this.#bounceExpired(recipient, read);
-      else this.#tellUnreadable(recipient, read.code);
-    });
+    this.#overdue.push(recipient);
+    if (!this.#isReadingOverdue) void this.#bounceOverdue();
+  }
+
+  /** One read at a time: after a long stop all that waited may be overdue at once. */
+  async #bounceOverdue(): Promise<void> {
+    this.#isReadingOverdue = true;
+    while (this.#overdue.length > 0) {
+      for (const recipient of this.#overdue.splice(0)) {
+        const read = await this.#parts.spool.read(recipient.location);
+        // Nothing may be put into a spool that closes; the next start finds them overdue again.
+        if (this.#isStopping) return;
+        if (read.kind === 'stored') this.#bounceExpired(recipient, read);
+        else this.#tellUnreadable(recipient, read.code);
+      }
+    }
+    this.#isReadingOverdue = false;
   }
 
   #bounceExpired(recipient: ExpiredRecipient, { envelope }: HeldMessage): void {
@@ -261,6 +277,14 @@ export class Sendings implements SendingSetup {
     const { retryStep, retryInMs } = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs());
     this.#lastErrors.set(queue, cause.diagnostic);
     this.log.write('info', 'delivery.queueFailed', { queue, ...cause, retryStep, retryInMs });
+  }
+
+  /** A queue that failed may be gone since, and most domains never come back. */
+  #forgetOldErrors(nowMs: number): void {
+    const { scheduler } = this.#parts;
+    if (this.#lastErrors.size < 1000 + 2 * scheduler.counts().queues) return;
+    const present = new Set(Array.from(scheduler.queues(nowMs), ({ name }) => name));
+    for (const queue of this.#lastErrors.keys()) if (!present.has(queue)) this.#lastErrors.delete(queue);
   }
 
   #forget(sending: Sending): void {

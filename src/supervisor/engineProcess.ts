@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { systemClock } from '../base/node/clock.ts';
 import { systemDigest } from '../base/node/digest.ts';
 import { systemDisk } from '../base/node/disk.ts';
@@ -33,7 +34,11 @@ export async function runEngine(): Promise<void> {
   process.on('SIGTERM', () => undefined);
   const engine = new EngineProcess();
   process.on('message', (message: ToEngine) => engine.obey(message));
-  process.on('disconnect', () => void engine.end(orphanGraceMs));
+  cluster.worker?.on('disconnect', () => {
+    // Or Node's cluster module would end this process at once.
+    cluster.worker!.exitedAfterDisconnect = true;
+    void engine.end(orphanGraceMs);
+  });
   tell({ kind: 'ready' });
 }
 

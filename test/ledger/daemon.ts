@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { parse } from 'csv-parse/sync';
 import type { AccountingRow } from './ledger.ts';
 
@@ -24,10 +25,14 @@ export interface SiteOptions {
   /** Where all mail goes. */
   readonly sinkPort: number;
   readonly listeners?: number;
+  /** How each is written; default: PowerMTA's line. */
+  readonly listener?: (port: number, index: number) => string;
   /** More configuration, behind the rest. */
   readonly extra?: string;
-  /** More lines for the `<domain *>` block. */
+  /** More lines for the `<source 127.0.0.1>`, the `<domain *>` and the `<acct-file>` block. */
+  readonly sourceLines?: readonly string[];
   readonly domainLines?: readonly string[];
+  readonly acctLines?: readonly string[];
 }
 
 /** The least configuration that relays from this machine to a sink and accounts for it. */
@@ -41,15 +46,17 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
     [
       'postmaster postmaster@penstock.test',
       'host-name penstock.test',
-      ...ports.map((port) => `smtp-listener 127.0.0.1:${port}`),
+      ...ports.map(options.listener ?? ((port) => `smtp-listener 127.0.0.1:${port}`)),
       `spool ${join(folder, 'spool')}`,
       `log-file ${join(folder, 'penstock.log')}`,
       '<source 127.0.0.1>',
       '  always-allow-relaying yes',
       '  smtp-service yes',
+      ...indented(options.sourceLines),
       '</source>',
       `<acct-file ${join(folder, 'acct', 'acct.csv')}>`,
       '  records d,b,t',
+      ...indented(options.acctLines),
       '</acct-file>',
       '<virtual-mta vmta1>',
       '  smtp-source-host 127.0.0.1 vmta1.penstock.test',
@@ -58,7 +65,7 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
       `  smtp-hosts [127.0.0.1]:${options.sinkPort}`,
       '  retry-after 1s',
       '  retry-recipients-after 1s',
-      ...(options.domainLines ?? []).map((line) => `  ${line}`),
+      ...indented(options.domainLines),
       '</domain>',
       options.extra ?? '',
       '',
@@ -67,23 +74,36 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
   return { folder, configFile, ports, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
+function indented(lines: readonly string[] = []): string[] {
+  return lines.map((line) => `  ${line}`);
+}
+
 /** Every row of every accounting file of the site, read by a parser that is not ours. */
 export async function accountingOf(site: Site): Promise<AccountingRow[]> {
   return (await accountingRecords(site)).map((record) => ({ type: record.type!, recipient: record.rcpt! }));
 }
 
 export async function accountingRecords(site: Site): Promise<Record<string, string | undefined>[]> {
+  const texts = await accountingTexts(site);
+  return texts.flatMap((text) => parse(text, { columns: true }) as Record<string, string>[]);
+}
+
+/** How many rows there are; far cheaper than to read them. */
+export async function accountingCount(site: Site): Promise<number> {
+  let lines = 0;
+  for (const text of await accountingTexts(site)) {
+    lines -= 1;
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines += 1;
+  }
+  return lines;
+}
+
+/** Each file's whole lines: the last one may be half written while the daemon runs. */
+async function accountingTexts(site: Site): Promise<string[]> {
   const folder = join(site.folder, 'acct');
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.csv')).sort();
-  const all = await Promise.all(
-    names.map(async (name) => {
-      const text = await readFile(join(folder, name), 'utf8');
-      // The last line may be half written while the daemon runs.
-      const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-      return parse(whole, { columns: true }) as Record<string, string>[];
-    }),
-  );
-  return all.flat();
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.csv')).sort();
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  return texts.map((text) => text.slice(0, text.lastIndexOf('\n') + 1)).filter((text) => text !== '');
 }
 
 /** A running Penstock, in a process group of its own. */
@@ -112,7 +132,7 @@ export class Daemon {
     const endMs = Date.now() + startMaxMs;
     for (const port of site.ports) {
       while (!(await greets(port))) {
-        if (child.exitCode !== null || child.signalCode !== null) throw daemon.#failure('ended at once');
+        if (daemon.hasEnded) throw daemon.#failure('ended at once');
         if (Date.now() > endMs) {
           await daemon.kill();
           throw daemon.#failure(`no greeting within ${startMaxMs} ms`);
@@ -127,10 +147,14 @@ export class Daemon {
     return this.#child.pid!;
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** SIGTERM, and its exit code; undefined when a signal ended it. */
   stop(): Promise<number | undefined> {
     this.#child.kill('SIGTERM');
-    return this.#ended();
+    return this.ended();
   }
 
   /** kill -9 for supervisor and engines alike: nobody gets to say goodbye. */
@@ -140,18 +164,50 @@ export class Daemon {
     } catch {
       // Gone already.
     }
-    await this.#ended();
+    await this.ended();
   }
 
-  async #ended(): Promise<number | undefined> {
-    const { exitCode, signalCode } = this.#child;
-    if (exitCode === null && signalCode === null) await once(this.#child, 'exit');
+  /** kill -9 for the supervisor alone. */
+  async killSupervisor(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.ended();
+  }
+
+  /** Its exit code once it has ended; undefined when a signal did it. */
+  async ended(): Promise<number | undefined> {
+    if (!this.hasEnded) await once(this.#child, 'exit');
     return this.#child.exitCode ?? undefined;
   }
 
   #failure(what: string): Error {
     return new Error(`the daemon ${what}; it said:\n${this.said}`);
   }
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `penstock` with these arguments to its end; it is killed after `maxMs`, and the code is null. */
+export async function runPenstock(
+  args: readonly string[],
+  cwd: string,
+  maxMs = 20_000,
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [penstock, ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: maxMs,
+    killSignal: 'SIGKILL',
+  });
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  return { code, stdout, stderr };
 }
 
 /** Polls `isTrue` until it holds; false when the time is up. */
@@ -176,14 +232,23 @@ function greets(port: number): Promise<boolean> {
   });
 }
 
-/** Ports nobody listens on at this moment, all different. */
+/**
+ * Ports nobody listens on at this moment, all different. Below the range from which the kernel takes
+ * the local ports of connections, so that none of those has one when the daemon comes back to it.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => {
-    const at = server.address();
-    return at !== null && typeof at === 'object' ? at.port : 0;
+  const found = new Set<number>();
+  while (found.size < count) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    if (await isFree(port)) found.add(port);
+  }
+  return [...found];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

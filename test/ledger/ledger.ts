@@ -28,6 +28,8 @@ export interface Reception {
   readonly contentHash: string;
   /** The sink answered 250 to the dot. */
   readonly accepted: boolean;
+  /** Where it came from. */
+  readonly clientAddress?: string;
 }
 
 export interface AccountingRow {

@@ -9,6 +9,8 @@ export interface SinkOptions {
   readonly contents?: Map<string, Buffer[]>;
   readonly port?: number;
   readonly address?: string;
+  /** Sees each connection first, counted from 0; true: it talks to that client itself. */
+  readonly takesOver?: (socket: Socket, nth: number) => boolean;
   /** Judges the nth (from 0) RCPT or final dot that concerns this recipient; undefined: 250. */
   readonly judge?: (stage: 'rcpt' | 'dot', recipient: string, nth: number) => Verdict | undefined;
 }
@@ -20,6 +22,11 @@ export type Verdict = { readonly reply: string } | 'hangUp';
 export class Sink {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #held = new Set<Socket>();
+  /** The most connections a client held open at one time. */
+  peak = 0;
+  /** Contents taken, one entry a connection, in the order they were opened. */
+  readonly messages: number[] = [];
 
   private constructor(server: Server) {
     this.#server = server;
@@ -29,8 +36,21 @@ export class Sink {
     const counts = new Map<string, number>();
     const server = createServer({ noDelay: true }, (socket) => {
       sink.#sockets.add(socket);
-      socket.on('close', () => sink.#sockets.delete(socket));
-      converse(socket, options, counts);
+      // The kernel tells of new connections and of ended ones in no order: look when it has told all.
+      setImmediate(() => {
+        if (socket.destroyed || socket.readableEnded) return;
+        sink.#held.add(socket);
+        sink.peak = Math.max(sink.peak, sink.#held.size);
+      });
+      // What the client has ended is not held by it, however long closing takes on our side.
+      socket.on('end', () => sink.#held.delete(socket));
+      socket.on('close', () => {
+        sink.#held.delete(socket);
+        sink.#sockets.delete(socket);
+      });
+      const connection = sink.messages.push(0) - 1;
+      if (options.takesOver?.(socket, connection) === true) return;
+      converse(socket, options, counts, () => sink.messages[connection]!++);
     });
     const sink = new Sink(server);
     return new Promise((resolve, reject) => {
@@ -55,7 +75,13 @@ const ehloReply = ['sink.test', 'PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDS
   .map((word, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${word}\r\n`)
   .join('');
 
-function converse(socket: Socket, options: SinkOptions, counts: Map<string, number>): void {
+function converse(
+  socket: Socket,
+  options: SinkOptions,
+  counts: Map<string, number>,
+  taken: () => void,
+): void {
+  const clientAddress = socket.remoteAddress ?? '';
   let pending: Buffer = Buffer.alloc(0);
   let inContent = false;
   let recipients: string[] = [];
@@ -90,11 +116,17 @@ function converse(socket: Socket, options: SinkOptions, counts: Map<string, numb
   };
 
   const message = (content: Buffer): void => {
+    taken();
     const verdicts = recipients.map((recipient) => judged('dot', recipient));
     const verdict = verdicts.find((one) => one !== undefined);
     const hash = contentHash(withoutTrace(content));
     for (const recipient of recipients) {
-      options.receptions.push({ recipient, contentHash: hash, accepted: verdict === undefined });
+      options.receptions.push({
+        recipient,
+        contentHash: hash,
+        accepted: verdict === undefined,
+        clientAddress,
+      });
       if (options.contents !== undefined) {
         options.contents.set(recipient, [...(options.contents.get(recipient) ?? []), content]);
       }

@@ -8,11 +8,15 @@ export class SmtpConversation {
   #pending = '';
   #reply = '';
   #isOver = false;
+  #error: string | undefined;
 
-  constructor(port: number, host = '127.0.0.1') {
-    this.#socket = createConnection({ port, host, noDelay: true });
+  /** `localAddress`: where the server is to see us come from. */
+  constructor(port: number, host = '127.0.0.1', localAddress?: string) {
+    this.#socket = createConnection({ port, host, noDelay: true, ...(localAddress && { localAddress }) });
     this.#socket.setEncoding('latin1');
-    this.#socket.on('error', () => {});
+    this.#socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#error = error.code;
+    });
     this.#socket.on('data', (text) => this.#received(String(text)));
     this.#socket.on('close', () => {
       this.#isOver = true;
@@ -47,6 +51,31 @@ export class SmtpConversation {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** FIN; replies may still come. */
+  end(): void {
+    this.#socket.end();
+  }
+
+  /** RST. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** The server may talk, nobody listens. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
+  get bytesReceived(): number {
+    return this.#socket.bytesRead;
+  }
+
+  /** undefined after an orderly end; otherwise the system's code. */
+  async closed(): Promise<string | undefined> {
+    if (!this.#isOver) await new Promise((resolve) => this.#socket.once('close', resolve));
+    return this.#error;
   }
 
   #received(text: string): void {
