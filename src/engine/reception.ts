@@ -1,4 +1,4 @@
-import type { Access, ConnectAllowed } from '../access/access.ts';
+import type { Access, ConnectAllowed, ConnectRefused, ConnectReset } from '../access/access.ts';
 import type { Clock, Connection, ConnectionEvents, Log } from '../base/ports.ts';
 import { admit, type ListenerPlan } from '../listener/listenerPlan.ts';
 import { replies } from '../protocol/replies.ts';
@@ -43,6 +43,7 @@ export interface ListenerCounts {
 const receptionBudgetBytes = 256 * 1024 * 1024;
 /** One client's held input over which its socket is not read while a message is being stored. */
 const backlogMaxBytes = 256 * 1024;
+const refusalsLoggedPerSecond = 10;
 /** Replies a client has not read, over which we stop reading it. */
 const unreadRepliesMaxBytes = 64 * 1024;
 
@@ -59,6 +60,8 @@ export class Receptions {
   #beingRefused = 0;
   #heldBytes = 0;
   #shuttingDown = false;
+  #refusalSecond = 0;
+  #refusalsLogged = 0;
 
   constructor(setup: ReceptionSetup) {
     this.setup = setup;
@@ -85,24 +88,17 @@ export class Receptions {
 
   /** The access decision comes before a byte is sent; then the slots; then the greeting. */
   accept(listenerIndex: number, connection: Connection): ConnectionEvents {
-    const { access, plan, log } = this.setup;
+    const { access, plan } = this.setup;
     const counts = this.counts[listenerIndex]!;
     const verdict = access.connect({ clientAddress: connection.remote.address, listenerIndex });
     if (verdict.kind === 'reset') {
       counts.refusedTotal += 1;
-      log.write('info', 'listener.reset', {
-        client: connection.remote.address,
-        reason: verdict.reason,
-        line: verdict.decidedBy?.line,
-      });
+      this.#logRefusal('listener.reset', connection, verdict);
       connection.reset();
       return silent;
     }
     if (verdict.kind === 'refused') {
-      log.write('info', 'listener.refused', {
-        client: connection.remote.address,
-        line: verdict.decidedBy?.line,
-      });
+      this.#logRefusal('listener.refused', connection, verdict);
       return this.#refuse(connection, counts, verdict.reply);
     }
     const sessions = this.counts.map(({ connections }) => connections);
@@ -145,6 +141,27 @@ export class Receptions {
 
   gone(reception: Reception, counts: ListenerCounts): void {
     if (this.#open.delete(reception)) counts.connections -= 1;
+  }
+
+  /** A few a second: a scan must not fill the log's disk. `refusedTotal` counts them all. */
+  #logRefusal(
+    event: string,
+    connection: Connection,
+    { reason, decidedBy }: ConnectReset | ConnectRefused,
+  ): void {
+    const second = Math.floor(this.setup.clock.monotonicMs() / 1000);
+    if (second !== this.#refusalSecond) {
+      this.#refusalSecond = second;
+      this.#refusalsLogged = 0;
+    }
+    this.#refusalsLogged += 1;
+    if (this.#refusalsLogged > refusalsLoggedPerSecond) return;
+    this.setup.log.write('info', event, {
+      client: connection.remote.address,
+      reason,
+      line: decidedBy?.line,
+      more: this.#refusalsLogged === refusalsLoggedPerSecond ? 'not logged this second' : undefined,
+    });
   }
 
   #refuse(connection: Connection, counts: ListenerCounts, reply: Reply): ConnectionEvents {
