@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  /** User and system time so far, microseconds. */
+  readonly cpuUs: number;
+}
+
+/** Linux counts in ticks of 10 ms wherever Node runs (USER_HZ, proc(5)). */
+const tickUs = 10_000;
+
+/** User and system time that the living processes of a group have used, microseconds. */
+export function groupCpuUs(group: number): number {
+  return processes()
+    .filter((one) => one.group === group)
+    .reduce((sum, { cpuUs }) => sum + cpuUs, 0);
+}
+
+export function childPids(): number[] {
+  return processes()
+    .filter(({ parent }) => parent === process.pid)
+    .map(({ pid }) => pid);
+}
+
+function processes(): Process[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap(readProcess);
+}
+
+function readProcess(pid: string): Process[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // From the state on: the name before it, in parentheses, may hold anything.
+    const fields = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number);
+    const [parent, group, user, system] = [fields[1]!, fields[2]!, fields[11]!, fields[12]!];
+    return [{ pid: Number(pid), parent, group, cpuUs: (user + system) * tickUs }];
+  } catch {
+    // It has ended meanwhile.
+    return [];
+  }
+}
