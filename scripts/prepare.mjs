@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -31,6 +32,10 @@ export async function prepare() {
 /** `npm ci` when package-lock.json is newer than what is installed. */
 export function install() {
   if (!needsInstall()) return;
+  // npm ci empties the folder first: behind a link that would be somebody else's.
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    giveUp('node_modules is a link and not current: install there, or remove the link');
+  }
   say('installing dependencies (npm ci)');
   // Its stdout goes to our stderr: stdout belongs to the command's own output.
   const { status, error } = spawnSync('npm', ['ci', '--include=dev'], { cwd: root, stdio: ['ignore', 2, 2] });
