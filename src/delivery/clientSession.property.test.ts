@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type ClientEffect, ClientSession, type ClientSettings } from './clientSession.ts';
+import type { ClientEffect, ClientSettings } from './clientEffect.ts';
+import { ClientSession } from './clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from './deliveryTransaction.ts';
 
 const settings: ClientSettings = {

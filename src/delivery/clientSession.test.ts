@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type ClientEffect, ClientSession, type ClientSettings } from './clientSession.ts';
+import type { ClientEffect, ClientSettings } from './clientEffect.ts';
+import { ClientSession } from './clientSession.ts';
 import type { DeliveryTransaction } from './deliveryTransaction.ts';
 
 const settings: ClientSettings = {

@@ -9,7 +9,8 @@ import type {
   Timer,
 } from '../base/ports.ts';
 import type { DomainSettingsLookup, EffectiveDomainSettings } from '../config/domainSettings.ts';
-import { type ClientEffect, ClientSession, type ConnectionFailure } from '../delivery/clientSession.ts';
+import type { ClientEffect, ConnectionFailure } from '../delivery/clientEffect.ts';
+import { ClientSession } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
 import { connectionPlan, type LocalCause, nextHops, type PlannedEndpoint } from '../delivery/nextHop.ts';
 import type { RemoteFacts } from '../delivery/outcome.ts';
@@ -31,7 +32,7 @@ export interface SendingPorts {
 export interface SendingSetup extends SendingPorts {
   readonly settingsFor: DomainSettingsLookup;
   opened(sending: Sending): void;
-  /** The queue as a whole is to blame. `closed` follows. */
+  /** The queue as a whole is to blame: no connection, or MAIL was deferred. */
   failed(sending: Sending, cause: LocalCause): void;
   /** Its slot is free; `wasOpened`: after `opened`. */
   closed(sending: Sending, wasOpened: boolean): void;
@@ -233,7 +234,7 @@ export class Sending implements ConnectionEvents {
       if (effect.kind === 'send') {
         chunks.push(...effect.chunks);
         this.#logSent(effect);
-      } else if (effect.kind === 'settled') this.#settled(effect.transaction, effect.results);
+      } else if (effect.kind === 'settled') this.#settled(effect);
       else if (effect.kind === 'ready') effects.push(...this.#ready());
       else if (effect.kind === 'failed') this.#failure = effect.failure;
       else this.#finish(session, chunks.splice(0));
@@ -299,11 +300,13 @@ export class Sending implements ConnectionEvents {
     return session.deliver(transaction, this.#setup.clock.monotonicMs());
   }
 
-  #settled(transaction: DeliveryTransaction, results: readonly RecipientResult[]): void {
+  #settled({ transaction, results, mailDeferred }: Extract<ClientEffect, { kind: 'settled' }>): void {
     const carried = this.#carried.get(transaction)!;
     this.#carried.delete(transaction);
     if (results.some(({ kind }) => kind === 'delivered' || kind === 'failed')) this.#wasUseful = true;
     this.#setup.settled(carried.batch, carried.message, results, transaction, this.#remote());
+    // The next message would meet the same answer: the queue as a whole waits (powermta f).
+    if (mailDeferred) this.#setup.failed(this, results.find(({ kind }) => kind === 'deferred')!);
   }
 
   #remote(): RemoteFacts {

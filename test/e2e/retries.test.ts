@@ -31,6 +31,25 @@ test('each recipient of a transaction has its own outcome: rows d, t then d, and
   ]);
 });
 
+test('a host that defers MAIL holds its whole queue: the rest of it is not tried until the clock says so', async () => {
+  const mails: number[] = [];
+  const scene = await Scene.begin({
+    domainLines: ['max-smtp-out 1', 'retry-after 2s'],
+    judge: (stage) => {
+      if (stage !== 'mail') return undefined;
+      mails.push(performance.now());
+      return mails.length === 1 ? { reply: '451 4.3.2 not now' } : undefined;
+    },
+  });
+  for (let nth = 0; nth < 5; nth++) {
+    await submit(scene.ledger.submissions, scene.port, { to: [`u${nth}@busy.test`] });
+  }
+  expect(await scene.settle()).toEqual([]);
+  expect(mails).toHaveLength(6);
+  expect(mails[1]! - mails[0]!).toBeGreaterThanOrEqual(1900);
+  expect((await scene.rowsOf('u0@busy.test')).map(({ type }) => type)).toEqual(['t', 'd']);
+});
+
 test('mail for a host that is not there waits by the clock of its queue, and is delivered when the host comes', async () => {
   const [port] = await freePorts(1);
   const scene = await Scene.begin({ sinkPort: port! });

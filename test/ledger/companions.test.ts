@@ -56,7 +56,8 @@ test('a recipient refused at RCPT is no submission', async () => {
 });
 
 test('the sink judges the nth try apart', async () => {
-  const judge: SinkOptions['judge'] = (_, __, nth) => (nth === 0 ? { reply: '450 4.2.1 later' } : undefined);
+  const judge: SinkOptions['judge'] = (stage, _, nth) =>
+    stage !== 'mail' && nth === 0 ? { reply: '450 4.2.1 later' } : undefined;
   sink = await Sink.start({ receptions: [], judge });
   const conversation = new SmtpConversation(sink.port);
   conversation.write('EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nRCPT TO:<a@b>\r\n');

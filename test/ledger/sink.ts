@@ -11,8 +11,11 @@ export interface SinkOptions {
   readonly address?: string;
   /** Sees each connection first, counted from 0; true: it talks to that client itself. */
   readonly takesOver?: (socket: Socket, nth: number) => boolean;
-  /** Judges the nth (from 0) RCPT or final dot that concerns this recipient; undefined: 250. */
-  readonly judge?: (stage: 'rcpt' | 'dot', recipient: string, nth: number) => Verdict | undefined;
+  /**
+   * Judges the nth (from 0) RCPT or final dot that concerns this recipient, or MAIL from this sender;
+   * undefined: 250.
+   */
+  readonly judge?: (stage: 'mail' | 'rcpt' | 'dot', recipient: string, nth: number) => Verdict | undefined;
 }
 
 /** A reply (`450 4.2.1 later`), or hanging up instead of one: the content is taken, the answer is lost. */
@@ -86,21 +89,29 @@ function converse(
   let inContent = false;
   let recipients: string[] = [];
 
-  const judged = (stage: 'rcpt' | 'dot', recipient: string): Verdict | undefined => {
+  const judged = (stage: 'mail' | 'rcpt' | 'dot', recipient: string): Verdict | undefined => {
     const key = `${stage} ${recipient}`;
     const nth = counts.get(key) ?? 0;
     counts.set(key, nth + 1);
     return options.judge?.(stage, recipient, nth);
   };
+  let isSenderRefused = false;
   const answer = (reply: string): void => void socket.write(`${reply}\r\n`);
 
   const command = (line: string): void => {
     const verb = line.slice(0, 4).toUpperCase();
     if (verb === 'EHLO' || verb === 'HELO') socket.write(ehloReply);
-    else if (verb === 'MAIL' || verb === 'RSET') {
+    else if (verb === 'RSET') {
       recipients = [];
       answer('250 2.0.0 ok');
+    } else if (verb === 'MAIL') {
+      recipients = [];
+      const verdict = judged('mail', /<(.*?)>/.exec(line)?.[1] ?? '');
+      if (verdict === 'hangUp') return void socket.destroy();
+      isSenderRefused = verdict !== undefined;
+      answer(verdict?.reply ?? '250 2.1.0 ok');
     } else if (verb === 'RCPT') {
+      if (isSenderRefused) return void socket.write('503 5.5.1 no sender\r\n');
       const recipient = /<(.*)>/.exec(line)?.[1] ?? '';
       const verdict = judged('rcpt', recipient);
       if (verdict === 'hangUp') return void socket.destroy();
