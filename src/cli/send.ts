@@ -40,6 +40,10 @@ export const send: Verb = {
       return 'usage';
     }
     const { config } = await configurationOf(options.config);
+    if (config === undefined) {
+      io.err(`penstock: ${options.config} has errors; see penstock check ${options.config}`);
+      return 'error';
+    }
     const listener = listenerOf(textOption(options, 'listener'), config);
     if (listener === undefined) {
       io.err('penstock send: --listener takes PORT or ADDRESS:PORT');

@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { EngineReport, QueueState } from '../engine/engine.ts';
 import type { Watermark } from '../message/batchPosition.ts';
@@ -43,8 +42,13 @@ export class EngineChild {
     });
     this.#events = events;
     this.#worker = cluster.fork();
-    this.exited = once(this.#worker, 'exit');
-    this.#worker.on('error', () => undefined);
+    // Not events.once: a message to an engine that has just died is an `error` here, and no end of ours.
+    this.exited = new Promise((resolve) => {
+      this.#worker.once('exit', resolve);
+      this.#worker.on('error', () => {
+        if (this.#worker.process.pid === undefined) resolve(undefined);
+      });
+    });
   }
 
   /** Resolves once it accepts mail. Rejects with the system's code when it cannot. */

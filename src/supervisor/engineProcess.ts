@@ -120,5 +120,6 @@ class EngineProcess {
 }
 
 function tell(message: FromEngine): void {
-  if (process.connected) process.send?.(message);
+  // With a callback an error is the caller's, without one it would end the process.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 }

@@ -51,6 +51,7 @@ class RunningSupervisor implements Supervisor {
   #control: ControlServer | undefined;
   #finish!: (code: number) => void;
   #isStopping = false;
+  #ending: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -74,6 +75,7 @@ class RunningSupervisor implements Supervisor {
       });
       for (const number of await engineNumbers(disk, spool, config.engines.value)) {
         const engine = new Engine(number, spool, this.#options, this.#recording, this.#log);
+        if (this.#isStopping) throw new Error('stopped while it started');
         this.#engines.push(engine);
         await engine.start();
       }
@@ -94,7 +96,13 @@ class RunningSupervisor implements Supervisor {
     this.#finish(0);
   }
 
-  async #end(): Promise<void> {
+  /** Once, whoever asks for it: a stop may come while the start fails. */
+  #end(): Promise<void> {
+    this.#ending ??= this.#endAll();
+    return this.#ending;
+  }
+
+  async #endAll(): Promise<void> {
     await Promise.all(this.#engines.map((engine) => engine.stop()));
     await this.#recording?.close();
     await this.#control?.close();
@@ -152,7 +160,7 @@ class RunningSupervisor implements Supervisor {
         deferredTotal: sum(({ outcomes }) => outcomes.deferredTotal),
       },
       outgoingConnections: sum(({ outgoingConnections }) => outgoingConnections),
-      acctFiles: config.acctFiles.map(({ path }) => ({ path })),
+      acctFiles: config.acctFiles.map(({ path }) => ({ path: resolve(path) })),
     };
   }
 
