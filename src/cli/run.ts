@@ -9,7 +9,7 @@ import { controlSocketPath } from '../control/controlSocket.ts';
 import { describeListeners } from '../listener/listenerPlan.ts';
 import { startBuiltInReceiver } from '../simulation/builtInReceiver.ts';
 import { configurationOf } from './configuration.ts';
-import type { ExitName } from './exitCodes.ts';
+import { type ExitName, exitCodes } from './exitCodes.ts';
 import { type Io, pairLines } from './io.ts';
 import { packageVersion } from './packageVersion.ts';
 import { syncPriceMs } from './syncPrice.ts';
@@ -44,11 +44,16 @@ async function serve(io: Io, options: GivenOptions, config: Config): Promise<Exi
   const { startSupervisor } = await import('../supervisor/supervisor.ts');
   const starting = startSupervisor({ config, configFile: options.config, version: packageVersion() });
   // Clients are served before the start is over: a signal in between must not be a crash.
-  const stopFor = (signal: NodeJS.Signals): void =>
-    void starting.then(
+  let isAsked = false;
+  const stopFor = (signal: NodeJS.Signals): void => {
+    // Who asks twice does not want to wait: what was accepted is on disk whatever happens now.
+    if (isAsked) process.exit(exitCodes.interrupted.code);
+    isAsked = true;
+    starting.then(
       (started) => started.stop(signal),
       () => undefined,
     );
+  };
   process.on('SIGTERM', stopFor);
   process.on('SIGINT', stopFor);
   const supervisor = await starting;
