@@ -129,6 +129,8 @@ queue_directory = ${folder}/spool
 data_directory = ${folder}/data
 daemon_directory = ${programs}
 command_directory = /usr/sbin
+# Short ids are used again once a message is gone: over 10,000 some come twice.
+enable_long_queue_ids = yes
 mail_owner = postfix
 setgid_group = postdrop
 maillog_file = ${folder}/log/mail.log
