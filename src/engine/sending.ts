@@ -327,7 +327,9 @@ export class Sending implements ConnectionEvents {
     if (this.#failure?.kind === 'timedOut') this.#connection?.reset();
     else this.#connection?.end();
     this.#linger();
-    if (this.#settings.logConnections.value) this.#log('delivery.disconnected', { failure: this.#failure });
+    if (this.#connection !== undefined && this.#settings.logConnections.value) {
+      this.#log('delivery.disconnected', { failure: this.#failure });
+    }
     if (this.#session !== session) return;
     if (this.#state === 'opening' && this.#nextEndpoint < this.#plan.length) {
       this.#connection = undefined;

@@ -9,6 +9,7 @@ import { compileDomainSettings } from '../config/domainSettings.ts';
 import { controlSocketPath } from '../control/controlSocket.ts';
 import type { QueueListReport, StatusReport } from '../control/reports.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../control/server.ts';
+import type { BatchPosition } from '../message/batchPosition.ts';
 import { splitQueueName } from '../message/names.ts';
 import { EngineChild } from './engineChild.ts';
 import { Recording } from './recording.ts';
@@ -46,7 +47,7 @@ class RunningSupervisor implements Supervisor {
   readonly #log: Log & { flush(): void };
   readonly #clock = systemClock();
   readonly #startedMs = this.#clock.wallMs();
-  readonly #engines: Engine[] = [];
+  readonly #engines: SupervisedEngine[] = [];
   #recording!: Recording;
   #control: ControlServer | undefined;
   #finish!: (code: number) => void;
@@ -74,7 +75,7 @@ class RunningSupervisor implements Supervisor {
         for (const engine of this.#engines) engine.recorded(positions.get(engine.name));
       });
       for (const number of await engineNumbers(disk, spool, config.engines.value)) {
-        const engine = new Engine(number, spool, this.#options, this.#recording, this.#log);
+        const engine = new SupervisedEngine(number, spool, this.#options, this.#recording, this.#log);
         if (this.#isStopping) throw new Error('stopped while it started');
         this.#engines.push(engine);
         await engine.start();
@@ -201,7 +202,7 @@ async function engineNumbers(
 }
 
 /** One engine over its lives: started again when it dies, with growing delays. */
-class Engine {
+class SupervisedEngine {
   readonly name: string;
   readonly #folder: string;
   readonly #accepts: boolean;
@@ -235,7 +236,11 @@ class Engine {
         if (this.#isStopping || !this.#hasStarted) return;
         if (performance.now() - startedMs > healthyMs) this.#delayMs = restartDelayMs.first;
         this.#log.write('error', 'engine.died', { engine: this.name, expected, restartInMs: this.#delayMs });
-        this.#restart = setTimeout(() => void this.start().catch(() => undefined), this.#delayMs);
+        this.#restart = setTimeout(() => {
+          this.start().catch(({ code, message }) =>
+            this.#log.write('error', 'engine.notStarted', { engine: this.name, code, message }),
+          );
+        }, this.#delayMs);
         this.#delayMs = Math.min(this.#delayMs * 2, restartDelayMs.last);
       },
     });
@@ -250,9 +255,7 @@ class Engine {
     this.#log.write('info', 'engine.started', { engine: this.name, pid: child.pid });
   }
 
-  recorded(
-    position: Parameters<Recording['published']>[1] | { epoch: number; batch: number } | undefined,
-  ): void {
+  recorded(position: BatchPosition | undefined): void {
     if (position !== undefined) this.#child?.tell({ kind: 'recorded', position });
   }
 
