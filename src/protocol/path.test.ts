@@ -86,6 +86,8 @@ test.each([
   ['<"u%d"@e.f>', true],
   ['<u+d@e.f>', false],
   ['<"a b"@e.f>', false],
+  ['<a\uFF05elsewhere.test@example.com>', true],
+  ['<a\uFF20elsewhere.test@example.com>', true],
 ])('%s: a route in the local part is %s', (text, routedLocalPart) => {
   expect(forward(text)).toMatchObject({ path: { routedLocalPart } });
 });

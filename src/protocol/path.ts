@@ -79,7 +79,8 @@ export function parsePath(text: string, which: 'reverse' | 'forward'): ParsedPat
     localPart,
     domain,
     text: address,
-    routedLocalPart: /[%!@:]/.test(localPart),
+    // A next hop may fold compatibility forms: a fullwidth percent sign routes there as the plain one does.
+    routedLocalPart: /[%!@:]/.test(localPart.normalize('NFKC')),
     international: octets !== address.length,
   };
   return withRest(path, text, close + 1);
