@@ -185,3 +185,10 @@ test('a main file that cannot be read is the one finding', () => {
     findings: [{ code: 'E-FILE-MISSING', message: 'There is no file /none.' }],
   });
 });
+
+test('sections nested by the thousand are errors, not a stack overflow', () => {
+  const files = memoryConfigFiles(new Map([['deep', '<virtual-mta a>\n'.repeat(4000)]]), 'h.test');
+  const { config, findings } = readConfig('deep', files);
+  expect(config).toBeUndefined();
+  expect(findings.some(({ level }) => level === 'error')).toBe(true);
+});

@@ -152,6 +152,8 @@ function readLine(state: Parse, lines: readonly Line[], at: number, base: number
   return placeholder === null ? readDirective(state, lines, at, top) : at + 1;
 }
 
+const deepestNesting = 16;
+
 function openSection(
   state: Parse,
   line: Line & { kind: 'open' },
@@ -169,11 +171,13 @@ function openSection(
     findings.push(sayError(problem.code, problem.message, at, { underline: name.length, fix: problem.fix }));
   }
   const children: ConfigNode[] = [];
-  if (definition !== undefined) {
+  // No section nests this deep (powermta a.1); what was refused above is not kept for others to walk.
+  const isTooDeep = frames.length > deepestNesting;
+  if (definition !== undefined && !isTooDeep) {
     const argument = argumentIsPlaceholder ? undefined : readArgument(state, line, definition);
     parent.children.push({ kind: 'section', definition, origin, underline, argument, children });
   }
-  const how = definition === undefined || definition.free ? 'skipped' : 'known';
+  const how = definition === undefined || definition.free || isTooDeep ? 'skipped' : 'known';
   if (!line.closed) frames.push(openFrame(name, origin, children, how));
 }
 
