@@ -187,7 +187,7 @@ test('a main file that cannot be read is the one finding', () => {
 });
 
 test('sections nested by the thousand are errors, not a stack overflow', () => {
-  const files = memoryConfigFiles(new Map([['deep', '<virtual-mta a>\n'.repeat(4000)]]), 'h.test');
+  const files = memoryConfigFiles(new Map([['deep', '<virtual-mta a>\n'.repeat(30_000)]]), 'h.test');
   const { config, findings } = readConfig('deep', files);
   expect(config).toBeUndefined();
   expect(findings.some(({ level }) => level === 'error')).toBe(true);
