@@ -14,6 +14,7 @@ import type { QueueSummary } from '../queue/schedule.ts';
 import { Scheduler } from '../queue/scheduler.ts';
 import { compileRouting, type Routing } from '../routing/routing.ts';
 import type { ReceivedMessage, StoredAnswer } from '../session/serverSession.ts';
+import type { SpoolSizes } from '../spool/frame.ts';
 import { type OwedAfterRestart, recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
 import type { Durability } from '../spool/spool.ts';
@@ -39,6 +40,8 @@ export interface EngineOptions {
   readonly cursorEpoch: number;
   /** false: deliver what the folder owes, listen nowhere. */
   readonly accepts: boolean;
+  /** Smaller ones for simulations. */
+  readonly spoolSizes?: SpoolSizes;
   published(watermark: Watermark): void;
 }
 
@@ -142,10 +145,17 @@ export class Engine {
     if (recovered.kind === 'disk') {
       return { kind: 'failed', code: recovered.code, message: `${spoolFolder}: ${recovered.code}` };
     }
-    const spool = new SegmentSpool(ports, spoolFolder, recovered, config.durability.value, {
-      published: options.published,
-      failed: (code, segment) => ports.log.write('error', 'spool.failed', { code, segment }),
-    });
+    const spool = new SegmentSpool(
+      ports,
+      spoolFolder,
+      recovered,
+      config.durability.value,
+      {
+        published: options.published,
+        failed: (code, segment) => ports.log.write('error', 'spool.failed', { code, segment }),
+      },
+      options.spoolSizes,
+    );
     await spool.started;
     const engine = new Engine(ports, config, spool);
     ports.log.write('info', 'spool.recovered', {

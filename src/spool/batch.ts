@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest } from '../base/ports.ts';
-import { batchBytesMax, batchHeaderBytes, blockBytes, encodeBatchHeader, frameBytes } from './frame.ts';
+import { batchHeaderBytes, blockBytes, encodeBatchHeader, frameBytes } from './frame.ts';
 import { type EventRecord, sealRecords, setBodyPlace, writeEnvelope, writeEvent } from './record.ts';
 import type { MessageOwner, NewMessage } from './spool.ts';
 
@@ -44,9 +44,9 @@ export class Batch {
     return this.#records.length + this.#bodyBytes;
   }
 
-  /** A message that is larger than the cap has a batch of its own. */
-  hasRoomFor(bodyBytes: number): boolean {
-    return this.isEmpty || this.sizeBytes + bodyBytes < batchBytesMax;
+  /** A message that is larger than `capBytes` has a batch of its own. */
+  hasRoomFor(bodyBytes: number, capBytes: number): boolean {
+    return this.isEmpty || this.sizeBytes + bodyBytes < capBytes;
   }
 
   addMessage(message: NewMessage, owner: MessageOwner, answered: boolean): void {

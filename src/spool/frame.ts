@@ -5,14 +5,21 @@ import type { Digest } from '../base/ports.ts';
 /** Headers and batches begin on this boundary, and a batch is padded to it. */
 export const blockBytes = 4096;
 
-/** A segment is closed once it has grown to this. */
-export const segmentBytesMax = 64 * 1024 * 1024;
+/** How large things are let grow. Nothing on disk depends on it: simulations use smaller ones. */
+export interface SpoolSizes {
+  /** A segment is closed once it has grown to this. */
+  readonly segmentBytes: number;
+  /** Batches are capped at this; a single larger message makes a batch of its own. */
+  readonly batchBytes: number;
+  /** A batch as large as this is written while the one before it is still under way. */
+  readonly overlapBytes: number;
+}
 
-/** Batches are capped at this; a single larger message makes a batch of its own. */
-export const batchBytesMax = 4 * 1024 * 1024;
-
-/** A batch as large as this is written while the one before it is still under way. */
-export const overlapBytesMin = 256 * 1024;
+export const spoolSizes: SpoolSizes = {
+  segmentBytes: 64 * 1024 * 1024,
+  batchBytes: 4 * 1024 * 1024,
+  overlapBytes: 256 * 1024,
+};
 
 export const formatVersion = 1;
 

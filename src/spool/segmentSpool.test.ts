@@ -1,23 +1,19 @@
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { systemDigest } from '../base/node/digest.ts';
 import type { Watermark } from '../message/batchPosition.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { SeededRandom } from '../simulation/seededRandom.ts';
 import { VirtualClock } from '../simulation/virtualClock.ts';
-import { segmentName } from './frame.ts';
+import { segmentName, spoolSizes } from './frame.ts';
 import { HeldDisk } from './heldDisk.testing.ts';
 import type { Recovered } from './recovery.ts';
 import { drain, eventOf, messageOf } from './samples.testing.ts';
 import { SegmentSpool } from './segmentSpool.ts';
 import type { NewMessage } from './spool.ts';
 
-// Every message fills its segment.
-vi.mock('./frame.ts', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('./frame.ts')>()),
-  segmentBytesMax: 12 * 1024,
-}));
-
 const digest = systemDigest();
+/** Every message fills its segment. */
+const sizes = { ...spoolSizes, segmentBytes: 12 * 1024 };
 const nothingRecovered: Recovered = {
   kind: 'recovered',
   epoch: 1,
@@ -35,12 +31,19 @@ let watermark: Watermark | undefined;
 
 function begin(recovered = nothingRecovered): void {
   const ports = { disk, clock, random: new SeededRandom(1), digest };
-  spool = new SegmentSpool(ports, '/s', recovered, 'sync', {
-    published: (mark) => {
-      watermark = mark;
+  spool = new SegmentSpool(
+    ports,
+    '/s',
+    recovered,
+    'sync',
+    {
+      published: (mark) => {
+        watermark = mark;
+      },
+      failed: (code, segment) => void failures.push(`${code} ${segment}`),
     },
-    failed: (code, segment) => void failures.push(`${code} ${segment}`),
-  });
+    sizes,
+  );
 }
 
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import type { BatchPosition } from '../message/batchPosition.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { Batch } from './batch.ts';
-import { type SegmentHeader, segmentName } from './frame.ts';
+import { type SegmentHeader, type SpoolSizes, segmentName, spoolSizes } from './frame.ts';
 import { Reclaim } from './reclaim.ts';
 import { type EventRecord, readEnvelope } from './record.ts';
 import type { Recovered } from './recovery.ts';
@@ -48,6 +48,7 @@ export class SegmentSpool implements Spool {
     recovered: Recovered,
     durability: Durability,
     events: SpoolEvents,
+    sizes: SpoolSizes = spoolSizes,
   ) {
     this.#ports = ports;
     this.#folder = folder;
@@ -63,7 +64,7 @@ export class SegmentSpool implements Spool {
     const { epoch, lastSegment, predecessor } = recovered;
     this.#writer = new SegmentWriter(
       ports,
-      { folder, epoch, lastSegment, predecessor, durability },
+      { folder, epoch, lastSegment, predecessor, durability, sizes },
       {
         opened: (header) => this.#reclaim.opened(header.number),
         published: (batch, header) => this.#published(batch, header),

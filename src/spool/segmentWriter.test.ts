@@ -1,4 +1,4 @@
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { systemDigest } from '../base/node/digest.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { SeededRandom } from '../simulation/seededRandom.ts';
@@ -10,13 +10,7 @@ import { findBatch, readBatchRecords } from './segmentFile.ts';
 import { SegmentWriter } from './segmentWriter.ts';
 import type { Durability } from './spool.ts';
 
-vi.mock('./frame.ts', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('./frame.ts')>()),
-  segmentBytesMax: 512 * 1024,
-  batchBytesMax: 96 * 1024,
-  overlapBytesMin: 32 * 1024,
-}));
-
+const sizes = { segmentBytes: 512 * 1024, batchBytes: 96 * 1024, overlapBytes: 32 * 1024 };
 const digest = systemDigest();
 let disk: HeldDisk;
 let clock: VirtualClock;
@@ -27,7 +21,7 @@ let locations: SpoolLocation[];
 let sequence: number;
 
 function begin(durability: Durability = 'sync'): void {
-  const start = { folder: '/s', epoch: 4, lastSegment: 0, predecessor: undefined, durability };
+  const start = { folder: '/s', epoch: 4, lastSegment: 0, predecessor: undefined, durability, sizes };
   writer = new SegmentWriter({ disk, clock, random: new SeededRandom(1), digest }, start, {
     opened: ({ number }) => void told.push(`segment ${number}`),
     published: (batch) => void told.push(`batch ${batch.number}`),

@@ -5,10 +5,9 @@ import { Batch, type PendingMessage } from './batch.ts';
 import {
   blockBytes,
   encodeSegmentHeader,
-  overlapBytesMin,
   type Predecessor,
   type SegmentHeader,
-  segmentBytesMax,
+  type SpoolSizes,
   segmentName,
 } from './frame.ts';
 import type { EventRecord } from './record.ts';
@@ -29,6 +28,7 @@ export interface WriterStart {
   readonly predecessor: Predecessor | undefined;
   /** What outcomes wait for, and the least that messages wait for. */
   readonly durability: Durability;
+  readonly sizes: SpoolSizes;
 }
 
 /** What the writer tells its spool. */
@@ -143,7 +143,7 @@ export class SegmentWriter {
 
   #gatheringBatch(bodyBytes: number): Batch {
     const last = this.#gathering.at(-1);
-    if (last?.hasRoomFor(bodyBytes)) return last;
+    if (last?.hasRoomFor(bodyBytes, this.#start.sizes.batchBytes)) return last;
     const batch = new Batch(this.#buffers.pop());
     this.#gathering.push(batch);
     return batch;
@@ -168,7 +168,7 @@ export class SegmentWriter {
       return;
     }
     const segment = this.#segment;
-    if (segment === undefined || segment.endAt >= segmentBytesMax) {
+    if (segment === undefined || segment.endAt >= this.#start.sizes.segmentBytes) {
       // The header says which batches of the old segment count: it waits for all of its syncs.
       if (inFlight === 0 && (this.#mustPublish || this.#isDue())) this.#openNext();
       else if (inFlight === 0) this.#finishClosing();
@@ -185,7 +185,8 @@ export class SegmentWriter {
    */
   #mayOverlap(): boolean {
     const sizeBytes = this.#gathering[0]?.sizeBytes ?? 0;
-    return this.#start.durability === 'sync' && this.#inFlight.length === 1 && sizeBytes >= overlapBytesMin;
+    const { durability, sizes } = this.#start;
+    return durability === 'sync' && this.#inFlight.length === 1 && sizeBytes >= sizes.overlapBytes;
   }
 
   #isDue(): boolean {

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemDigest } from '../base/node/digest.ts';
 import type { Digest, Disk, DiskError, DiskFile } from '../base/ports.ts';
 import { type BatchPosition, beforeAll, comparePositions, type Watermark } from '../message/batchPosition.ts';
@@ -19,13 +19,8 @@ const folder = '/spool';
 
 const digest = systemDigest();
 
-// Small segments and batches, so that a run of some seconds rolls over and splits as a busy day does.
-vi.mock('./frame.ts', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('./frame.ts')>()),
-  segmentBytesMax: 96 * 1024,
-  batchBytesMax: 32 * 1024,
-  overlapBytesMin: 4 * 1024,
-}));
+/** Small segments and batches, so that a run of some seconds rolls over and splits as a busy day does. */
+const sizes = { segmentBytes: 96 * 1024, batchBytes: 32 * 1024, overlapBytes: 4 * 1024 };
 
 /** A way to get one step wrong, put between the spool and its ports: the product carries no switches. */
 interface Mistake {
@@ -146,6 +141,7 @@ class World {
           this.#crashSoon();
         },
       },
+      sizes,
     );
     this.#reader = new BatchReader(this.#seenDisk, this.#digest, folder, this.#cursor);
     if (this.random.oneIn(4)) this.disk.fail(this.random.pick(this.#faults));
