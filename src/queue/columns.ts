@@ -1,16 +1,9 @@
+import { doubled } from '../base/column.ts';
+
 /** "No slot": the end of a list. Links are Int32 so that slots and this stay small integers in V8. */
 export const none = -1;
 
-type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
-
 const firstCapacity = 1024;
-
-/** Twice as long, same content. */
-export function doubled<T extends Column>(column: T): T {
-  const wider = new (column.constructor as new (length: number) => T)(column.length * 2);
-  wider.set(column as never);
-  return wider;
-}
 
 /** One row a message that is still owed somewhere: 40 bytes. A freed row is linked through `live`. */
 export class MessageTable {

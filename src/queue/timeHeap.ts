@@ -1,4 +1,4 @@
-import { doubled } from './columns.ts';
+import { doubled } from '../base/column.ts';
 
 /** A binary heap of (time, slot) pairs, earliest first: 12 bytes a pair. */
 export class TimeHeap {
