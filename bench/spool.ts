@@ -2,6 +2,7 @@ import { systemClock } from '../src/base/node/clock.ts';
 import { systemDigest } from '../src/base/node/digest.ts';
 import { systemDisk } from '../src/base/node/disk.ts';
 import { systemRandom } from '../src/base/node/random.ts';
+import { beforeAll } from '../src/message/batchPosition.ts';
 import type { Content, Envelope } from '../src/message/envelope.ts';
 import { recover } from '../src/spool/recovery.ts';
 import { SegmentSpool } from '../src/spool/segmentSpool.ts';
@@ -82,7 +83,7 @@ async function storeMessages(
   inFlight: number,
   seconds: number,
 ): Promise<SpoolFigures> {
-  const recovered = await recover(ports, folder, 0);
+  const recovered = await recover(ports, folder, beforeAll);
   if (recovered.kind !== 'recovered') throw new Error(`the spool did not start: ${recovered.kind}`);
   let batches = 0;
   const spool = new SegmentSpool(ports, folder, recovered, 'sync', {

@@ -87,6 +87,11 @@ export class Recorder {
     return this.#durable;
   }
 
+  /** The last batch of that engine that was read since the start. */
+  fetched(engine: string): BatchPosition | undefined {
+    return this.#fetched.get(engine);
+  }
+
   /** There may be new batches. Cheap; call it whenever an engine publishes. Call it once to begin. */
   wake(): void {
     // While files stand, the retry that is due fetches as well.

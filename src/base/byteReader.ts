@@ -46,6 +46,12 @@ export class ByteReader {
     return text;
   }
 
+  /** Passes over a text. */
+  skipText(): void {
+    const length = this.u32();
+    this.#step(length);
+  }
+
   #step(count: number): number {
     const at = this.#at;
     this.#at += count;

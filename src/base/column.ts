@@ -6,3 +6,8 @@ export function doubled<T extends Column>(column: T): T {
   wider.set(column as never);
   return wider;
 }
+
+/** Every column of a table twice as long. */
+export function doubledAll<T extends Readonly<Record<string, Column>>>(table: T): T {
+  return Object.fromEntries(Object.entries(table).map(([name, column]) => [name, doubled(column)])) as T;
+}

@@ -15,10 +15,14 @@ import { Scheduler } from '../queue/scheduler.ts';
 import { compileRouting, type Routing } from '../routing/routing.ts';
 import type { ReceivedMessage, StoredAnswer } from '../session/serverSession.ts';
 import type { SpoolSizes } from '../spool/frame.ts';
-import { type OwedAfterRestart, recover } from '../spool/recovery.ts';
+import type { OwedAfterRestart } from '../spool/owed.ts';
+import type { FoundQueueState } from '../spool/owedIndex.ts';
+import { recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
 import type { Durability } from '../spool/spool.ts';
 import { HeldContent } from './heldContent.ts';
+import { EngineMail } from './owedMail.ts';
+import { Quarantine } from './quarantine.ts';
 import { type Injector, type ListenerCounts, Receptions } from './reception.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
 
@@ -36,8 +40,8 @@ export interface EngineOptions {
   readonly config: Config;
   /** This engine's own folder. */
   readonly spoolFolder: string;
-  /** The largest epoch any accounting cursor names. */
-  readonly cursorEpoch: number;
+  /** The last batch of it that any accounting file has read. */
+  readonly recorded: BatchPosition;
   /** false: deliver what the folder owes, listen nowhere. */
   readonly accepts: boolean;
   /** Smaller ones for simulations. */
@@ -85,6 +89,7 @@ export class Engine {
   readonly #held = new HeldContent(heldContentBytes);
   readonly #receptions: Receptions;
   readonly #sendings: Sendings;
+  readonly #quarantine: Quarantine;
   readonly #durabilities: readonly Durability[];
   #listening: readonly Listening[] = [];
   #isStopped = false;
@@ -97,6 +102,7 @@ export class Engine {
     this.#ports = ports;
     this.#config = config;
     this.#spool = spool;
+    this.#quarantine = new Quarantine(spool);
     this.#routing = compileRouting(config);
     this.#durabilities = plan.endpoints.map(({ durability }) => durability.value);
     this.#scheduler = new Scheduler({
@@ -127,13 +133,26 @@ export class Engine {
       routing: this.#routing,
       settingsFor,
       held: this.#held,
+      quarantine: this.#quarantine,
     });
+    spool.ownedBy(
+      new EngineMail({
+        clock: ports.clock,
+        scheduler: this.#scheduler,
+        overdue: this.#sendings.overdue,
+        quarantine: this.#quarantine,
+        log: ports.log,
+      }),
+    );
   }
 
   /** Recovers the spool, takes up what it owes, then listens. */
   static async start(ports: EnginePorts, options: EngineOptions): Promise<Engine | EngineFailure> {
     const { config, spoolFolder } = options;
-    const recovered = await recover(ports, spoolFolder, options.cursorEpoch);
+    // Without syncs accounting may have read what a power loss takes.
+    const { epoch, batch } = options.recorded;
+    const isSynced = config.durability.value === 'sync';
+    const recovered = await recover(ports, spoolFolder, { epoch, batch: isSynced ? batch : 0 });
     if (recovered.kind === 'damaged') {
       const where = `${spoolFolder}/${recovered.segment} at byte ${recovered.at}`;
       return { kind: 'failed', code: 'damaged', message: `mail that was on disk is damaged: ${where}` };
@@ -159,12 +178,13 @@ export class Engine {
     await spool.started;
     const engine = new Engine(ports, config, spool);
     ports.log.write('info', 'spool.recovered', {
-      messages: recovered.owed.length,
+      messages: recovered.owed.size,
       segments: recovered.segments.length,
       droppedBatches: recovered.droppedBatches,
       epoch: recovered.epoch,
     });
     for (const owed of recovered.owed) engine.#takeUp(owed);
+    engine.#restoreRetries(recovered.owed.queueStates.values());
     try {
       if (options.accepts) await engine.#listen();
     } catch (error) {
@@ -244,9 +264,16 @@ export class Engine {
   }
 
   /** What the spool owed at the start. */
-  #takeUp({ id, location, vmta, timeQueuedMs, recipients }: OwedAfterRestart): void {
+  #takeUp(message: OwedAfterRestart): void {
     const { clock } = this.#ports;
     const nowMs = clock.wallMs();
+    const recipients = message.recipients.filter(({ heldFor }) => heldFor === undefined);
+    if (recipients.length < message.recipients.length) {
+      const held = message.recipients.filter(({ heldFor }) => heldFor !== undefined);
+      this.#quarantine.take({ ...message, recipients: held });
+    }
+    if (recipients.length === 0) return;
+    const { id, location, vmta, timeQueuedMs } = message;
     this.#scheduler.add(
       {
         id,
@@ -262,6 +289,15 @@ export class Engine {
       },
       clock.monotonicMs(),
     );
+  }
+
+  #restoreRetries(states: Iterable<FoundQueueState>): void {
+    const { clock } = this.#ports;
+    for (const { state } of states) {
+      const { queue, retryStep, retryAtMs } = state;
+      const retryInMs = Math.max(0, retryAtMs - clock.wallMs());
+      this.#scheduler.restoreRetry({ queue, retryStep, retryInMs }, clock.monotonicMs());
+    }
   }
 
   /** Session to routing to spool to queue: the 250 leaves when the spool says so. */
@@ -352,6 +388,7 @@ export class Engine {
       const nowMs = this.#ports.clock.monotonicMs();
       this.#receptions.tick(nowMs);
       this.#sendings.tick(nowMs);
+      this.#spool.reclaim();
       if (!this.#isStopped) this.#tick();
     });
   }

@@ -17,6 +17,7 @@ import type { RemoteFacts } from '../delivery/outcome.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
+import type { SpoolReadFailure } from '../spool/spool.ts';
 import type { HeldMessage } from './heldContent.ts';
 import { logText } from './logText.ts';
 import { resolveHops } from './resolveHops.ts';
@@ -38,9 +39,8 @@ export interface SendingSetup extends SendingPorts {
   closed(sending: Sending, wasOpened: boolean): void;
   take(sending: Sending): Batch | 'wait' | 'close';
   held(batch: Batch): HeldMessage | undefined;
-  /** undefined: it cannot be read. */
-  load(batch: Batch): Promise<HeldMessage | undefined>;
-  unreadable(batch: Batch): void;
+  load(batch: Batch): Promise<HeldMessage | SpoolReadFailure>;
+  unreadable(batch: Batch, failure: SpoolReadFailure): void;
   /** Its connection went before it was tried. */
   returned(batch: Batch): void;
   settled(
@@ -276,10 +276,9 @@ export class Sending implements ConnectionEvents {
     void this.#setup.load(batch).then((message) => {
       if (this.#loading !== batch) return;
       this.#loading = undefined;
-      if (message === undefined) this.#setup.unreadable(batch);
-      this.#run((session) =>
-        message === undefined ? this.#takeNext() : this.#deliver(session, batch, message),
-      );
+      const isRead = 'envelope' in message;
+      if (!isRead) this.#setup.unreadable(batch, message);
+      this.#run((session) => (isRead ? this.#deliver(session, batch, message) : this.#takeNext()));
     });
   }
 

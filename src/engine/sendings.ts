@@ -9,11 +9,14 @@ import type { LocalCause } from '../delivery/nextHop.ts';
 import { deliveryEvent, expired, type RemoteFacts } from '../delivery/outcome.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
-import type { Batch, ExpiredRecipient, Settlement } from '../queue/schedule.ts';
+import type { Batch, ExpiredRecipient, QueueRetryClock, Settlement } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
-import type { Spool } from '../spool/spool.ts';
+import type { HoldReason } from '../spool/owed.ts';
+import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
+import { Overdue } from './overdue.ts';
+import type { Quarantine } from './quarantine.ts';
 import { Sending, type SendingPorts, type SendingSetup } from './sending.ts';
 
 export interface SendingParts {
@@ -22,6 +25,7 @@ export interface SendingParts {
   readonly routing: Routing;
   readonly settingsFor: DomainSettingsLookup;
   readonly held: HeldContent;
+  readonly quarantine: Quarantine;
 }
 
 export interface OutcomeCounts {
@@ -55,8 +59,7 @@ export class Sendings implements SendingSetup {
   #again = false;
   #isStopping = false;
   /** Past bounce-after, and their envelopes on disk only. */
-  readonly #overdue: ExpiredRecipient[] = [];
-  #isReadingOverdue = false;
+  readonly overdue: Overdue;
 
   constructor(ports: SendingPorts, parts: SendingParts) {
     this.clock = ports.clock;
@@ -65,6 +68,11 @@ export class Sendings implements SendingSetup {
     this.log = ports.log;
     this.settingsFor = parts.settingsFor;
     this.#parts = parts;
+    this.overdue = new Overdue({
+      read: (location) => parts.spool.read(location),
+      bounce: (recipient, message) => this.#bounceExpired(recipient, message),
+      unreadable: (recipient, code) => this.#overdueUnreadable(recipient, code),
+    });
   }
 
   get open(): number {
@@ -92,12 +100,14 @@ export class Sendings implements SendingSetup {
   tick(nowMs: number): void {
     for (const sendings of this.#open.values()) for (const sending of sendings) sending.tick(nowMs);
     this.#forgetOldErrors(nowMs);
+    this.overdue.tick();
     this.changed();
   }
 
   /** No new transaction is begun; connections close as they finish. */
   stop(): void {
     this.#isStopping = true;
+    this.overdue.stop();
     this.#wake?.timer.cancel();
     for (const sendings of this.#open.values()) {
       for (const sending of [...sendings]) {
@@ -116,11 +126,12 @@ export class Sendings implements SendingSetup {
     const { scheduler, spool } = this.#parts;
     // Without durable outcomes every delivery would be one to repeat (architecture 5).
     if (spool.outcomesStalled(nowMs)) return;
-    const { open, offer, close, expired: overdue, wakeAtMs } = scheduler.step(nowMs);
+    const { open, offer, close, expired, retryClocks, wakeAtMs } = scheduler.step(nowMs);
     for (const queue of open) this.#start(queue);
     for (const queue of offer) this.#idleOf(queue)?.offer();
     for (const queue of close) this.#idleOf(queue)?.quit();
-    for (const recipient of overdue) this.#expire(recipient);
+    for (const recipient of expired) this.#expire(recipient);
+    for (const clock of retryClocks) this.#rememberRetry(clock);
     this.#wakeAt(wakeAtMs, nowMs);
   }
 
@@ -171,18 +182,51 @@ export class Sendings implements SendingSetup {
     return this.#parts.held.get(batch.handle);
   }
 
-  async load(batch: Batch): Promise<HeldMessage | undefined> {
-    const read = await this.#parts.spool.read(batch.location);
-    if (read.kind === 'stored') return read;
-    this.#tellUnreadable(batch, read.code);
-    return undefined;
+  async load(batch: Batch): Promise<HeldMessage | SpoolReadFailure> {
+    const { spool, scheduler } = this.#parts;
+    for (let location = batch.location; ; ) {
+      const read = await spool.read(location);
+      if (read.kind === 'stored') return read;
+      // It may have been copied forward meanwhile, and its old segment be gone.
+      const present = scheduler.standing.locationOf(batch) ?? location;
+      if (present.segment === location.segment) return read;
+      location = present;
+    }
   }
 
-  /** It waits like any deferred mail: the disk may answer later. */
-  unreadable(batch: Batch): void {
-    for (const index of batch.recipientIndexes) {
-      this.#parts.scheduler.settle(batch, index, 'deferred', this.clock.monotonicMs());
-    }
+  /** Damaged, it is held; otherwise it waits like any deferred mail, for the disk may answer later. */
+  unreadable(batch: Batch, { code }: SpoolReadFailure): void {
+    const { scheduler } = this.#parts;
+    const nowMs = this.clock.monotonicMs();
+    this.#tellUnreadable(batch, code);
+    if (code === 'damaged') this.#holdBatch(batch, 'damaged');
+    else for (const index of batch.recipientIndexes) scheduler.settle(batch, index, 'deferred', nowMs);
+  }
+
+  /** Takes the recipients of a batch out of their queue, without an outcome. */
+  #holdBatch(batch: Batch, heldFor: HoldReason): void {
+    const { scheduler, quarantine } = this.#parts;
+    const nowMs = this.clock.monotonicMs();
+    const { domain, vmta } = splitQueueName(batch.queue);
+    const { id } = batch;
+    const location = scheduler.standing.locationOf(batch) ?? batch.location;
+    const timeQueuedMs = this.clock.wallMs() - scheduler.standing.ageMs(batch, nowMs);
+    const recipients = batch.recipientIndexes.map((index, i) => {
+      scheduler.settle(batch, index, 'withdrawn', nowMs);
+      return { index, domain, attempts: batch.attempts[i]!, nextTryMs: 0, heldFor };
+    });
+    quarantine.hold({ id, location, vmta, timeQueuedMs, recipients }, heldFor);
+  }
+
+  #overdueUnreadable(recipient: ExpiredRecipient, code: string): boolean {
+    this.#tellUnreadable(recipient, code);
+    if (code !== 'damaged') return false;
+    const { queue, id, location, recipientIndex: index, attempts } = recipient;
+    const { domain, vmta } = splitQueueName(queue);
+    const recipients = [{ index, domain, attempts, nextTryMs: 0, heldFor: 'damaged' as const }];
+    // When it was queued is not read any more; it is past bounce-after at any rate.
+    this.#parts.quarantine.hold({ id, location, vmta, timeQueuedMs: 0, recipients }, 'damaged');
+    return true;
   }
 
   returned(batch: Batch): void {
@@ -223,7 +267,7 @@ export class Sendings implements SendingSetup {
       else held.settled(batch.handle);
       if (event.kind === 'delivered') this.#lastErrors.delete(batch.queue);
       else this.#lastErrors.set(batch.queue, event.diagnostic);
-      spool.putEvent({ event, messageSegment: batch.location.segment });
+      spool.putEvent(event, settled.segment);
     }
   }
 
@@ -235,23 +279,7 @@ export class Sendings implements SendingSetup {
       this.#bounceExpired(recipient, message);
       return;
     }
-    this.#overdue.push(recipient);
-    if (!this.#isReadingOverdue) void this.#bounceOverdue();
-  }
-
-  /** One read at a time: after a long stop all that waited may be overdue at once. */
-  async #bounceOverdue(): Promise<void> {
-    this.#isReadingOverdue = true;
-    while (this.#overdue.length > 0) {
-      for (const recipient of this.#overdue.splice(0)) {
-        const read = await this.#parts.spool.read(recipient.location);
-        // Nothing may be put into a spool that closes; the next start finds them overdue again.
-        if (this.#isStopping) return;
-        if (read.kind === 'stored') this.#bounceExpired(recipient, read);
-        else this.#tellUnreadable(recipient, read.code);
-      }
-    }
-    this.#isReadingOverdue = false;
+    this.overdue.add(recipient);
   }
 
   #bounceExpired(recipient: ExpiredRecipient, { envelope }: HeldMessage): void {
@@ -265,12 +293,17 @@ export class Sendings implements SendingSetup {
       nextTryMs: 0,
     });
     this.counts.failedTotal += 1;
-    this.#parts.spool.putEvent({ event: event!, messageSegment: recipient.location.segment });
+    this.#parts.spool.putEvent(event!, recipient.location.segment);
   }
 
   /** It stays in the spool: a restart, or the tools, may find what is left of it. */
   #tellUnreadable({ id, location }: Pick<Batch, 'id' | 'location'>, code: string): void {
     this.log.write('error', 'spool.unreadable', { id: formatMessageId(id), segment: location.segment, code });
+  }
+
+  #rememberRetry({ queue, retryStep, retryInMs }: QueueRetryClock): void {
+    const retryAtMs = retryInMs === 0 ? 0 : this.clock.wallMs() + retryInMs;
+    this.#parts.spool.putQueueState({ queue, retryStep, retryAtMs });
   }
 
   #failQueue(queue: QueueName, cause: LocalCause): void {

@@ -1,4 +1,6 @@
 import { doubled } from '../base/column.ts';
+import type { SpoolLocation } from '../message/envelope.ts';
+import type { MessageId } from '../message/messageId.ts';
 
 /** "No slot": the end of a list. Links are Int32 so that slots and this stay small integers in V8. */
 export const none = -1;
@@ -9,6 +11,7 @@ const firstCapacity = 1024;
 export class MessageTable {
   epoch = new Uint32Array(firstCapacity);
   sequence = new Float64Array(firstCapacity);
+  /** 0: the row is free. */
   segment = new Uint32Array(firstCapacity);
   recordAt = new Float64Array(firstCapacity);
   recordBytes = new Uint32Array(firstCapacity);
@@ -33,8 +36,32 @@ export class MessageTable {
 
   release(slot: number): void {
     this.count--;
+    this.segment[slot] = 0;
     this.live[slot] = this.#free;
     this.#free = slot;
+  }
+
+  idOf(slot: number): MessageId {
+    return { epoch: this.epoch[slot]!, sequence: this.sequence[slot]! };
+  }
+
+  locationOf(slot: number): SpoolLocation {
+    return {
+      segment: this.segment[slot]!,
+      recordAt: this.recordAt[slot]!,
+      recordBytes: this.recordBytes[slot]!,
+    };
+  }
+
+  moveTo(slot: number, { segment, recordAt, recordBytes }: SpoolLocation): void {
+    this.segment[slot] = segment;
+    this.recordAt[slot] = recordAt;
+    this.recordBytes[slot] = recordBytes;
+  }
+
+  /** Of messages that lie in that segment. */
+  *slotsIn(segment: number): Iterable<number> {
+    for (let slot = 0; slot < this.#used; slot++) if (this.segment[slot] === segment) yield slot;
   }
 
   bytes(): number {
@@ -57,6 +84,7 @@ export class MessageTable {
  * heap of those that wait, or in a batch under delivery. A freed row is linked through `next`.
  */
 export class RecipientTable {
+  /** `none`: the row is free. */
   message = new Int32Array(firstCapacity);
   queue = new Int32Array(firstCapacity);
   /** Place in the envelope. */
@@ -87,8 +115,17 @@ export class RecipientTable {
 
   release(slot: number): void {
     this.count--;
+    this.message[slot] = none;
     this.next[slot] = this.#free;
     this.#free = slot;
+  }
+
+  /** Of every message for which `isWanted` holds more than 0. */
+  *slotsOf(isWanted: Uint8Array): Iterable<number> {
+    for (let slot = 0; slot < this.#used; slot++) {
+      const message = this.message[slot]!;
+      if (message !== none && isWanted[message]! > 0) yield slot;
+    }
   }
 
   bytes(): number {

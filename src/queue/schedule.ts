@@ -55,17 +55,38 @@ export interface Step {
   readonly close: readonly QueueName[];
   /** Each recipient once. */
   readonly expired: readonly ExpiredRecipient[];
+  /** Of queues whose retry clock began, ended or was forgotten since the last step, in that order. */
+  readonly retryClocks: readonly QueueRetryClock[];
   /** When to step again if nothing happens before; Infinity: nothing to wait for. */
   readonly wakeAtMs: number;
 }
 
-/** `returned`: the connection died before the recipient was attempted. */
-export type Settlement = 'delivered' | 'failed' | 'deferred' | 'returned';
+/**
+ * `returned`: the connection died before the recipient was attempted. `withdrawn`: it is not this scheduler's
+ * any more, though it has no outcome.
+ */
+export type Settlement = 'delivered' | 'failed' | 'deferred' | 'returned' | 'withdrawn';
 
 export interface Settled {
   /** Made so far, this one included. */
   readonly attempts: number;
   /** For `deferred`: when it is tried again, 0 where it expires at once. Otherwise 0. */
+  readonly nextTryInMs: number;
+  /** Where the message lies now: it may have been moved since the batch was taken. */
+  readonly segment: number;
+}
+
+/** A message that is owed, wherever it waits. */
+export interface StandingMessage {
+  readonly handle: MessageHandle;
+  readonly id: MessageId;
+  readonly location: SpoolLocation;
+}
+
+export interface StandingRecipient {
+  readonly index: number;
+  readonly attempts: number;
+  /** 0: ready, or in delivery. */
   readonly nextTryInMs: number;
 }
 
@@ -74,6 +95,10 @@ export interface RetryClock {
   readonly retryStep: number;
   /** Left of the present wait; 0: not in retry. */
   readonly retryInMs: number;
+}
+
+export interface QueueRetryClock extends RetryClock {
+  readonly queue: QueueName;
 }
 
 export interface QueueSummary extends RetryClock {

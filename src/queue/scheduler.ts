@@ -1,6 +1,4 @@
 import { assert } from '../base/assert.ts';
-import type { SpoolLocation } from '../message/envelope.ts';
-import type { MessageId } from '../message/messageId.ts';
 import { type QueueName, queueName } from '../message/names.ts';
 import { MessageTable, none, RecipientTable } from './columns.ts';
 import { ConnectionSlots } from './connectionSlots.ts';
@@ -14,6 +12,7 @@ import type {
   MessageHandle,
   OwedMessage,
   OwedRecipient,
+  QueueRetryClock,
   QueueSummary,
   RetryClock,
   SchedulerCounts,
@@ -21,6 +20,7 @@ import type {
   Settlement,
   Step,
 } from './schedule.ts';
+import { Standing } from './standing.ts';
 import { TimeHeap } from './timeHeap.ts';
 
 export interface SchedulerOptions {
@@ -55,10 +55,14 @@ export class Scheduler {
   /** One entry for each queue in retry. */
   readonly #retrying = new TimeHeap();
 
+  /** For who must know of every message what is still owed. */
+  readonly standing = new Standing(this.#messages, this.#recipients, this.#waiting);
+
   readonly #queues = new Map<QueueName, Queue>();
   readonly #queueById: (Queue | undefined)[] = [];
   readonly #freeIds: number[] = [];
   readonly #slots: ConnectionSlots;
+  #retryClocks: { readonly queue: QueueName; readonly retryStep: number; readonly retryAtMs: number }[] = [];
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -72,9 +76,7 @@ export class Scheduler {
     const handle = messages.claim();
     messages.epoch[handle] = owed.id.epoch;
     messages.sequence[handle] = owed.id.sequence;
-    messages.segment[handle] = owed.location.segment;
-    messages.recordAt[handle] = owed.location.recordAt;
-    messages.recordBytes[handle] = owed.location.recordBytes;
+    messages.moveTo(handle, owed.location);
     messages.queuedAtMs[handle] = nowMs - owed.ageMs;
     messages.live[handle] = owed.recipients.length;
 
@@ -96,7 +98,13 @@ export class Scheduler {
     const open = this.#slots.open(nowMs);
     const close = this.#slots.closeIdle(nowMs);
     const offer = this.#slots.offers();
-    return { open, offer, close, expired, wakeAtMs: Math.max(nowMs, this.#nextAtMs()) };
+    const retryClocks = this.#retryClocks.map(({ queue, retryStep, retryAtMs }) => ({
+      queue,
+      retryStep,
+      retryInMs: Math.max(0, retryAtMs - nowMs),
+    }));
+    this.#retryClocks = [];
+    return { open, offer, close, expired, retryClocks, wakeAtMs: Math.max(nowMs, this.#nextAtMs()) };
   }
 
   /** An opening connection is ready for its first transaction. */
@@ -153,8 +161,9 @@ export class Scheduler {
     const deadline = this.#deadlineMs(slot, queue);
     const overdue = deadline <= nowMs;
     let nextTryInMs = 0;
-    if (settlement === 'delivered' || settlement === 'failed') {
-      if (settlement === 'delivered') queue.retryStep = 0;
+    const segment = this.#messages.segment[this.#recipients.message[slot]!]!;
+    if (settlement === 'delivered' || settlement === 'failed' || settlement === 'withdrawn') {
+      if (settlement === 'delivered') this.#endRetry(queue);
       this.#forget(slot, queue);
     } else if (overdue) {
       this.#waiting.push(deadline, slot);
@@ -165,7 +174,7 @@ export class Scheduler {
       this.#makeReady(slot, queue, 'front');
     }
     this.#review(queue, nowMs);
-    return { attempts, nextTryInMs };
+    return { attempts, nextTryInMs, segment };
   }
 
   /**
@@ -179,17 +188,22 @@ export class Scheduler {
     if (queue.retryAtMs === undefined) {
       const steps = queue.settings.retryAfterMs;
       const waitMs = steps[Math.min(queue.retryStep, steps.length - 1)]!;
-      this.#holdQueue(queue, queue.retryStep + 1, nowMs + waitMs, nowMs);
+      const retryAtMs = nowMs + waitMs;
+      this.#retryClocks.push({ queue: name, retryStep: queue.retryStep + 1, retryAtMs });
+      this.#holdQueue(queue, queue.retryStep + 1, retryAtMs, nowMs);
     }
     return retryClock(queue, nowMs);
   }
 
-  /** After a restart, once the mail has been added: the retry clock as it stood. */
-  restoreRetry(name: QueueName, clock: RetryClock, nowMs: number): void {
+  /** After a restart, once the mail has been added: the retry clock as it stood. Forgotten where no mail is. */
+  restoreRetry({ queue: name, retryStep, retryInMs }: QueueRetryClock, nowMs: number): void {
     const queue = this.#queues.get(name);
-    if (queue === undefined) return;
-    queue.retryStep = clock.retryStep;
-    if (clock.retryInMs > 0) this.#holdQueue(queue, clock.retryStep, nowMs + clock.retryInMs, nowMs);
+    if (queue === undefined) {
+      this.#retryClocks.push({ queue: name, retryStep: 0, retryAtMs: 0 });
+      return;
+    }
+    queue.retryStep = retryStep;
+    if (retryInMs > 0) this.#holdQueue(queue, retryStep, nowMs + retryInMs, nowMs);
   }
 
   *queues(nowMs: number): Iterable<QueueSummary> {
@@ -258,18 +272,6 @@ export class Scheduler {
     );
   }
 
-  #idOf(handle: MessageHandle): MessageId {
-    return { epoch: this.#messages.epoch[handle]!, sequence: this.#messages.sequence[handle]! };
-  }
-
-  #locationOf(handle: MessageHandle): SpoolLocation {
-    return {
-      segment: this.#messages.segment[handle]!,
-      recordAt: this.#messages.recordAt[handle]!,
-      recordBytes: this.#messages.recordBytes[handle]!,
-    };
-  }
-
   // Time
 
   /** Ends waits that are over; returns who expired. */
@@ -307,11 +309,17 @@ export class Scheduler {
     return {
       queue: queue.name,
       handle,
-      id: this.#idOf(handle),
-      location: this.#locationOf(handle),
+      id: this.#messages.idOf(handle),
+      location: this.#messages.locationOf(handle),
       recipientIndex: this.#recipients.index[slot]!,
       attempts: this.#recipients.attempts[slot]!,
     };
+  }
+
+  #endRetry(queue: Queue): void {
+    if (queue.retryStep === 0) return;
+    queue.retryStep = 0;
+    this.#retryClocks.push({ queue: queue.name, retryStep: 0, retryAtMs: 0 });
   }
 
   #holdQueue(queue: Queue, retryStep: number, retryAtMs: number, nowMs: number): void {
@@ -356,8 +364,8 @@ export class Scheduler {
     return {
       queue: queue.name,
       handle,
-      id: this.#idOf(handle),
-      location: this.#locationOf(handle),
+      id: this.#messages.idOf(handle),
+      location: this.#messages.locationOf(handle),
       recipientIndexes,
       attempts,
       owner: queue,
@@ -393,6 +401,7 @@ export class Scheduler {
 
   #dropIfAbandoned(queue: Queue): void {
     if (!queue.abandoned()) return;
+    this.#endRetry(queue);
     this.#queues.delete(queue.name);
     this.#queueById[queue.id] = undefined;
     this.#freeIds.push(queue.id);

@@ -45,6 +45,11 @@ export class TimeHeap {
     return first;
   }
 
+  /** Every pair, in no order. */
+  *entries(): Iterable<readonly [atMs: number, slot: number]> {
+    for (let at = 0; at < this.#size; at++) yield [this.#atMs[at]!, this.#slot[at]!];
+  }
+
   bytes(): number {
     return this.#slot.length * 12;
   }

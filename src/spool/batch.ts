@@ -1,28 +1,48 @@
 import { assert } from '../base/assert.ts';
 import { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest } from '../base/ports.ts';
+import type { Content, SpoolLocation } from '../message/envelope.ts';
 import { batchHeaderBytes, blockBytes, encodeBatchHeader, frameBytes } from './frame.ts';
-import { type EventRecord, sealRecords, setBodyPlace, writeEnvelope, writeEvent } from './record.ts';
+import {
+  type BodyPlace,
+  type Note,
+  setBodyPlace,
+  writeEnvelope,
+  writeNote,
+  writeSnapshot,
+} from './record.ts';
+import { sealRecords } from './recordFrame.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { MessageOwner, NewMessage } from './spool.ts';
 
-export interface PendingMessage {
-  readonly message: NewMessage;
-  readonly owner: MessageOwner;
-  /** The reply has left already (durability os or none). */
-  answered: boolean;
-  /** Offset and length of its record in the batch's record part. */
+/** Where its record lies: offset and length in the batch's record part. */
+interface RecordSpan {
   readonly recordAt: number;
   readonly recordBytes: number;
 }
 
+export interface PendingMessage extends RecordSpan {
+  readonly message: NewMessage;
+  readonly owner: MessageOwner;
+  /** The content's own file, when it lies in one. */
+  readonly bodyFile: BodyPlace | undefined;
+  /** The reply has left already (durability os or none). */
+  answered: boolean;
+}
+
+export interface PendingSnapshot extends RecordSpan {
+  readonly snapshot: Snapshot;
+}
+
 const padding = new Uint8Array(blockBytes);
 
-/** What gathers while the one before it is written: records of messages and events, and bodies. */
+/** What gathers while the one before it is written: records of messages and notes, and bodies. */
 export class Batch {
   readonly messages: PendingMessage[] = [];
-  readonly events: EventRecord[] = [];
-  /** When the oldest event was put, monotonic; Infinity without one. */
-  oldestEventMs = Number.POSITIVE_INFINITY;
+  readonly snapshots: PendingSnapshot[] = [];
+  readonly notes: Note[] = [];
+  /** When the oldest note was put, monotonic; Infinity without one. */
+  oldestNoteMs = Number.POSITIVE_INFINITY;
   /** 0 until it is written. */
   number = 0;
   /** At least one message's reply waits for the disk. */
@@ -30,6 +50,7 @@ export class Batch {
   /** Offset in its segment, once written. */
   startAt = 0;
   readonly #records: ByteWriter;
+  readonly #bodies: { readonly content: Content; readonly recordAt: number }[] = [];
   #bodyBytes = 0;
 
   constructor(records = new ByteWriter(16 * 1024)) {
@@ -49,22 +70,34 @@ export class Batch {
     return this.isEmpty || this.sizeBytes + bodyBytes < capBytes;
   }
 
-  addMessage(message: NewMessage, owner: MessageOwner, answered: boolean): void {
+  addMessage(
+    message: NewMessage,
+    owner: MessageOwner,
+    answered: boolean,
+    bodyFile: BodyPlace | undefined,
+  ): PendingMessage {
     const { envelope, content } = message;
     const recordAt = this.#records.length;
-    const { prefix, sizeBytes } = content;
-    const body = { at: 0, prefixBytes: prefix.length, sizeBytes, crc: 0 };
-    writeEnvelope(this.#records, { envelope, body });
-    this.#bodyBytes += content.sizeBytes;
+    writeEnvelope(this.#records, { envelope, body: bodyFile ?? this.#addBody(content, recordAt) });
     const recordBytes = this.#records.length - recordAt;
-    this.messages.push({ message, owner, answered, recordAt, recordBytes });
+    const pending = { message, owner, answered, bodyFile, recordAt, recordBytes };
+    this.messages.push(pending);
     if (message.durability === 'sync') this.needsSync = true;
+    return pending;
   }
 
-  addEvent(record: EventRecord, nowMs: number): void {
-    writeEvent(this.#records, record);
-    this.events.push(record);
-    this.oldestEventMs = Math.min(this.oldestEventMs, nowMs);
+  addSnapshot(snapshot: Snapshot): void {
+    const { envelope, body, owed } = snapshot;
+    const recordAt = this.#records.length;
+    const place = 'inFile' in body ? body : this.#addBody(body, recordAt);
+    writeSnapshot(this.#records, { envelope, body: place, owed });
+    this.snapshots.push({ snapshot, recordAt, recordBytes: this.#records.length - recordAt });
+  }
+
+  addNote(note: Note, nowMs: number): void {
+    writeNote(this.#records, note);
+    this.notes.push(note);
+    this.oldestNoteMs = Math.min(this.oldestNoteMs, nowMs);
   }
 
   /** The frame as it goes to disk: header, records, views of the bodies, padding. Sets `number`. */
@@ -73,8 +106,7 @@ export class Batch {
     this.startAt = place.startAt;
     const chunks: Uint8Array[] = [];
     let bodyAt = place.startAt + batchHeaderBytes + this.#records.length;
-    for (const { message, recordAt } of this.messages) {
-      const { content } = message;
+    for (const { content, recordAt } of this.#bodies) {
       let crc = place.salt;
       let sizeBytes = 0;
       for (const chunk of [content.prefix, ...content.chunks]) {
@@ -104,12 +136,9 @@ export class Batch {
     ];
   }
 
-  /** Where the record of a message lies in the segment, once sealed. */
-  recordPlace(pending: PendingMessage): { recordAt: number; recordBytes: number } {
-    return {
-      recordAt: this.startAt + batchHeaderBytes + pending.recordAt,
-      recordBytes: pending.recordBytes,
-    };
+  /** Where a record lies in the segment, once sealed. */
+  locationOf({ recordAt, recordBytes }: RecordSpan, segment: number): SpoolLocation {
+    return { segment, recordAt: this.startAt + batchHeaderBytes + recordAt, recordBytes };
   }
 
   get frameBytes(): number {
@@ -120,6 +149,13 @@ export class Batch {
   release(): ByteWriter {
     this.#records.reset();
     return this.#records;
+  }
+
+  #addBody(content: Content, recordAt: number): BodyPlace {
+    this.#bodies.push({ content, recordAt });
+    this.#bodyBytes += content.sizeBytes;
+    // Place and checksum are known when the batch is sealed.
+    return { at: 0, inFile: false, prefixBytes: content.prefix.length, sizeBytes: content.sizeBytes, crc: 0 };
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type BatchSample,
   eventOf,
   flipped,
+  headerFlipped,
   layOut,
   messageOf,
   type SegmentSample,
@@ -31,7 +32,11 @@ function batches(first: number, last: number): BatchSample[] {
   return Array.from({ length: last - first + 1 }, (_, i) => {
     const message = messageOf({ epoch: 1, sequence: first + i }, { bodyBytes: 5000 });
     const event = eventOf(message.envelope, 0, 'delivered', first + i);
-    return { number: first + i, messages: [message], events: [{ event, messageSegment: 1 }] };
+    return {
+      number: first + i,
+      messages: [message],
+      notes: [{ kind: 'event' as const, event, messageSegment: 1 }],
+    };
   });
 }
 
@@ -116,7 +121,8 @@ test('envelopes are left out for who does not want them, and damage in them is s
   disk = new SimulatedDisk(new SeededRandom(2));
   await lay(flipped(one, one.at.get(1)! + 100));
   reader = new BatchReader(disk, digest, folder, beforeEverything, false);
-  expect(await next({ segment: 1, epoch: 1, batch: 1 })).toBe('00000001.segment 4096');
+  const damaged = await settle(reader.next({ segment: 1, epoch: 1, batch: 1 }, 9));
+  expect(damaged).toMatchObject([{ envelopes: [], events: [{ attempts: 1 }], damage: { at: 4096 } }]);
 });
 
 test('bodies are skipped, so their damage is none of its business', async () => {
@@ -124,22 +130,30 @@ test('bodies are skipped, so their damage is none of its business', async () => 
   expect(await next(inTwo(5))).toEqual([1, 2, 4, 5]);
 });
 
-test('what is whole before a damaged batch is given first, and nothing behind it ever', async () => {
-  await lay(one, flipped(two, two.at.get(5)! + 100));
-  const damage = `00000002.segment ${two.at.get(5)}`;
-  expect(await next(inTwo(5))).toEqual([1, 2, 4]);
-  expect(await next(inTwo(5))).toBe(damage);
-  expect(await next(inTwo(5))).toBe(damage);
+test('of a damaged batch what can be read is given, its damage is told, and the next one follows', async () => {
+  await lay(one, flipped(two, two.at.get(4)! + 100), three);
+  const read = await settle(reader.next({ segment: 4, epoch: 2, batch: 1 }, 9));
+  if ('kind' in read) throw new Error(read.kind);
+  expect(read.map(({ position, damage }) => [position.batch, damage?.at])).toEqual([
+    [1, undefined],
+    [2, undefined],
+    [4, two.at.get(4)],
+    [5, undefined],
+    [1, undefined],
+  ]);
+  // The envelope is lost, the event behind it is whole.
+  expect(read[2]).toMatchObject({ envelopes: [], events: [{ attempts: 4 }] });
 });
 
 test('a batch that is not there, although it was called synced, is damage', async () => {
   await lay(one, two);
   expect(await next(inTwo(6), 4)).toEqual([1, 2, 4, 5]);
-  expect(await next(inTwo(6))).toBe(`00000002.segment ${two.bytes.length}`);
+  const read = await settle(reader.next(inTwo(6), 9));
+  expect(read).toMatchObject([{ events: [], envelopes: [], damage: { at: two.bytes.length, sizeBytes: 0 } }]);
 });
 
 test('a broken header on the way to the watermark is damage, not an end', async () => {
-  await lay(flipped(one, 12), two);
+  await lay(headerFlipped(one), two);
   expect(await next(inTwo(5))).toBe('00000001.segment 0');
 });
 

@@ -3,16 +3,21 @@ import { type BatchPosition, comparePositions, type Watermark } from '../message
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { blockBytes, frameBytes, type SegmentHeader, segmentName, segmentNumber } from './frame.ts';
-import { findBatch, readBatchRecords, readSegmentHeader } from './segmentFile.ts';
+import { eventsOnly, type RecordReading, type SpoolRecord, wholeRecords } from './record.ts';
+import { type Damage, damageOf, salvage } from './salvage.ts';
+import { findBatch, ReadAhead, readBatchRecords, readSegmentHeader } from './segmentFile.ts';
+import { findBatches } from './segmentScan.ts';
 
 /** What a batch says to accounting, in spool order. */
 export interface ReadBatch {
   readonly position: BatchPosition;
   readonly events: readonly DeliveryEvent[];
   readonly envelopes: readonly Envelope[];
+  /** Some of what it said cannot be read any more: those rows are lost. */
+  readonly damage: Damage | undefined;
 }
 
-/** A batch the engine called synced cannot be read: the recorder must not go past it. */
+/** The header of a segment that counts cannot be read: nobody knows what is behind it. */
 export interface BatchDamaged {
   readonly kind: 'damaged';
   readonly segment: string;
@@ -29,6 +34,7 @@ export class BatchReader {
   readonly #digest: Digest;
   readonly #folder: string;
   readonly #withEnvelopes: boolean;
+  readonly #reading: RecordReading<SpoolRecord>;
   /** The last batch given; reading starts over behind it when a file could not be opened. */
   #after: BatchPosition;
   /** The segments that count, oldest first, up to the watermark's. */
@@ -41,6 +47,7 @@ export class BatchReader {
   /** Nothing at or before `after` is given; envelopes only for who wants receipts. */
   constructor(disk: Disk, digest: Digest, folder: string, after: BatchPosition, withEnvelopes = true) {
     this.#withEnvelopes = withEnvelopes;
+    this.#reading = withEnvelopes ? wholeRecords : eventsOnly;
     this.#disk = disk;
     this.#digest = digest;
     this.#folder = folder;
@@ -81,8 +88,6 @@ export class BatchReader {
         continue;
       }
       const batch = await this.#readBatch(this.#segment!, ahead);
-      // What is whole before the damage is given first; the next call meets it again.
-      if ('kind' in batch) return read.length > 0 ? read : batch;
       if (comparePositions(batch.position, this.#after) > 0) read.push(batch);
     }
     return read;
@@ -95,19 +100,43 @@ export class BatchReader {
     await file?.close();
   }
 
-  async #readBatch(segment: SegmentHeader, file: ReadAhead): Promise<ReadBatch | BatchDamaged> {
+  async #readBatch(segment: SegmentHeader, file: ReadAhead): Promise<ReadBatch> {
     const found = await findBatch(file, this.#at, Number.POSITIVE_INFINITY, segment, this.#digest);
-    const only = this.#withEnvelopes ? undefined : 'event';
-    const records = found && (await readBatchRecords(file, found, segment.salt, this.#digest, only));
+    const records = found && (await readBatchRecords(file, found, segment.salt, this.#digest, this.#reading));
     if (records === undefined || found?.header.number !== this.#lastRead + 1) {
-      return { kind: 'damaged', segment: segmentName(segment.number), at: this.#at };
+      return this.#readDamaged(segment);
     }
     this.#at += frameBytes(found.header);
     this.#lastRead = found.header.number;
+    return this.#batchOf(segment, records, undefined);
+  }
+
+  /** A batch the engine called synced: what can be read of it is given, and the next one follows. */
+  async #readDamaged(segment: SegmentHeader): Promise<ReadBatch> {
+    const file = this.#file!;
+    const number = this.#lastRead + 1;
+    const found = await findBatches(file, segment, this.#digest);
+    const batch = found.find(({ header }) => header.number === number);
+    const next = found.find(({ header }) => header.number > number);
+    const damage = damageOf(segment.number, this.#at, batch, next, await file.sizeBytes());
+    const salvaged = await salvage(file, damage, batch, segment, this.#digest);
+    this.#at = damage.at + damage.sizeBytes;
+    this.#lastRead = number;
+    return this.#batchOf(
+      segment,
+      salvaged.filter((one) => one !== 'gap'),
+      damage,
+    );
+  }
+
+  #batchOf({ epoch }: SegmentHeader, records: readonly SpoolRecord[], damage: Damage | undefined): ReadBatch {
     return {
-      position: { epoch: segment.epoch, batch: found.header.number },
+      position: { epoch, batch: this.#lastRead },
       events: records.flatMap((record) => (record.kind === 'event' ? [record.event] : [])),
-      envelopes: records.flatMap((record) => (record.kind === 'envelope' ? [record.envelope] : [])),
+      envelopes: this.#withEnvelopes
+        ? records.flatMap((record) => (record.kind === 'envelope' ? [record.envelope] : []))
+        : [],
+      damage,
     };
   }
 
@@ -142,31 +171,5 @@ export class BatchReader {
 
   #open(segment: number): Promise<DiskFile> {
     return this.#disk.open(`${this.#folder}/${segmentName(segment)}`, 'read');
-  }
-}
-
-const aheadBytes = 256 * 1024;
-
-/**
- * Reads more than is asked for: small batches lie close together, and a read costs far more than its
- * bytes. It lives no longer than one look at the watermark, for what lies behind that still changes.
- */
-class ReadAhead implements Pick<DiskFile, 'read'> {
-  readonly #file: DiskFile | undefined;
-  #at = 0;
-  #bytes: Uint8Array = new Uint8Array(0);
-
-  constructor(file: DiskFile | undefined) {
-    this.#file = file;
-  }
-
-  async read(position: number, lengthBytes: number): Promise<Uint8Array> {
-    const from = position - this.#at;
-    if (from < 0 || from + lengthBytes > this.#bytes.length) {
-      this.#bytes = await this.#file!.read(position, Math.max(lengthBytes, aheadBytes));
-      this.#at = position;
-      return this.#bytes.subarray(0, lengthBytes);
-    }
-    return this.#bytes.subarray(from, from + lengthBytes);
   }
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ByteWriter } from '../base/byteWriter.ts';
 import { systemDigest } from '../base/node/digest.ts';
 import { Batch } from './batch.ts';
 import {
@@ -14,7 +15,7 @@ import {
   segmentName,
   segmentNumber,
 } from './frame.ts';
-import type { SpoolRecord } from './record.ts';
+import { type SpoolRecord, wholeRecords } from './record.ts';
 import { messageOf } from './samples.testing.ts';
 import { findBatch, readBatchRecords } from './segmentFile.ts';
 
@@ -27,18 +28,26 @@ const anySegment: fc.Arbitrary<SegmentHeader> = fc.record({
   epoch: u32,
   salt: u32,
   firstBatch: count,
-  predecessor: fc.option(fc.record({ segment: fc.integer({ min: 1, max: 0xffff_ffff }), lastBatch: count }), {
-    nil: undefined,
-  }),
+  predecessor: fc.option(
+    fc.record({ segment: fc.integer({ min: 1, max: 0xffff_ffff }), lastBatch: count, syncedThrough: count }),
+    {
+      nil: undefined,
+    },
+  ),
 });
 
-test('a segment header comes back as it was written, and any flipped bit of it is noticed', () => {
+test('a segment header comes back as it was written, from its copy where it is damaged', () => {
+  const flip = (bytes: Uint8Array, bit: number): void => {
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
+  };
   fc.assert(
-    fc.property(anySegment, fc.nat(44 * 8 - 1), (header, bit) => {
+    fc.property(anySegment, fc.nat(52 * 8 - 1), (header, bit) => {
       const bytes = encodeSegmentHeader(header, digest);
       expect(bytes).toHaveLength(blockBytes);
       expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'whole', header });
-      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      flip(bytes, bit);
+      expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'whole', header });
+      flip(bytes, bit + (blockBytes / 2) * 8);
       expect(decodeSegmentHeader(bytes, digest).kind).not.toBe('whole');
     }),
   );
@@ -51,8 +60,25 @@ test('a segment header cut short is broken, and one of another format says so', 
   );
   expect(decodeSegmentHeader(bytes.subarray(0, blockBytes - 1), digest)).toEqual({ kind: 'broken' });
   expect(decodeSegmentHeader(new Uint8Array(blockBytes), digest)).toEqual({ kind: 'broken' });
-  bytes[4] = 2;
-  expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'otherVersion', version: 2 });
+  bytes[4] = 3;
+  bytes[4 + blockBytes / 2] = 3;
+  expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'otherVersion', version: 3 });
+});
+
+test('a header of version 1 is read: it stands alone, and all that its predecessor counts is synced', () => {
+  const out = new ByteWriter(blockBytes);
+  for (const word of [0x31535350, 1, 7, 3, 99]) out.u32(word);
+  out.f64(12);
+  out.u32(6);
+  out.f64(11);
+  out.u32(digest.crc32(out.bytes, 0));
+  const block = new Uint8Array(blockBytes);
+  block.set(out.bytes);
+  const predecessor = { segment: 6, lastBatch: 11, syncedThrough: 11 };
+  expect(decodeSegmentHeader(block, digest)).toEqual({
+    kind: 'whole',
+    header: { number: 7, epoch: 3, salt: 99, firstBatch: 12, predecessor },
+  });
 });
 
 test('a batch header comes back as it was written, and any flipped bit of it is noticed', () => {
@@ -113,7 +139,7 @@ function frameOf(bodies: readonly number[]): Uint8Array {
   const batch = new Batch();
   const owner = { answer: () => undefined, owed: () => undefined };
   bodies.forEach((bodyBytes, i) => {
-    batch.addMessage(messageOf({ epoch: 3, sequence: i + 1 }, { bodyBytes }), owner, false);
+    batch.addMessage(messageOf({ epoch: 3, sequence: i + 1 }, { bodyBytes }), owner, false, undefined);
   });
   const chunks = batch.seal({ ...segment, number: 5, syncedThrough: 4, startAt: 0 }, digest);
   return Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
@@ -124,7 +150,7 @@ async function isWhole(frame: Uint8Array): Promise<boolean> {
   const read = async (position: number, lengthBytes: number): Promise<Uint8Array> =>
     frame.subarray(position, position + lengthBytes);
   const found = await findBatch({ read }, 0, frame.length, segment, digest);
-  const records = found && (await readBatchRecords({ read }, found, segment.salt, digest));
+  const records = found && (await readBatchRecords({ read }, found, segment.salt, digest, wholeRecords));
   const isBodyWhole = (record: SpoolRecord): boolean => {
     if (record.kind !== 'envelope') return true;
     const { at, sizeBytes, crc } = record.body;
@@ -182,6 +208,11 @@ test('a content whose chunks are not of its size is our own mistake, found befor
   const batch = new Batch();
   const message = messageOf({ epoch: 1, sequence: 1 });
   const content = { ...message.content, sizeBytes: 5 };
-  batch.addMessage({ ...message, content }, { answer: () => undefined, owed: () => undefined }, false);
+  batch.addMessage(
+    { ...message, content },
+    { answer: () => undefined, owed: () => undefined },
+    false,
+    undefined,
+  );
   expect(() => batch.seal({ ...segment, number: 5, syncedThrough: 4, startAt: 0 }, digest)).toThrow('chunks');
 });

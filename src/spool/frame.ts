@@ -13,15 +13,19 @@ export interface SpoolSizes {
   readonly batchBytes: number;
   /** A batch as large as this is written while the one before it is still under way. */
   readonly overlapBytes: number;
+  /** A content as large as this lies in a file of its own. */
+  readonly bodyFileBytes: number;
 }
 
 export const spoolSizes: SpoolSizes = {
   segmentBytes: 64 * 1024 * 1024,
   batchBytes: 4 * 1024 * 1024,
   overlapBytes: 256 * 1024,
+  bodyFileBytes: 1024 * 1024,
 };
 
-export const formatVersion = 1;
+/** Version 1, which is still read, knows one limit of the predecessor and keeps its header once. */
+export const formatVersion = 2;
 
 /** What a segment says of itself and of the one before it (architecture 5, Layout). */
 export interface SegmentHeader {
@@ -37,7 +41,10 @@ export interface SegmentHeader {
 
 export interface Predecessor {
   readonly segment: number;
+  /** Its batches beyond this one count for nothing. */
   readonly lastBatch: number;
+  /** Up to here they are on disk: a broken one is damage. Behind `lastBatch` only with durability os or none. */
+  readonly syncedThrough: number;
 }
 
 /** A batch's frame: records first, then bodies. */
@@ -72,9 +79,12 @@ export function frameBytes(header: Pick<BatchHeader, 'recordBytes' | 'bodyBytes'
   return Math.ceil(used / blockBytes) * blockBytes;
 }
 
-/** One block: the header and zeroes. */
+/** The header stands twice in its block: without the salt nothing of the segment can be read. */
+const headerCopyAt = blockBytes / 2;
+
+/** One block: the header, zeroes, its copy, zeroes. */
 export function encodeSegmentHeader(header: SegmentHeader, digest: Digest): Uint8Array {
-  const out = new ByteWriter(blockBytes);
+  const out = new ByteWriter(headerCopyAt);
   out.u32(segmentMagic);
   out.u32(formatVersion);
   out.u32(header.number);
@@ -83,9 +93,12 @@ export function encodeSegmentHeader(header: SegmentHeader, digest: Digest): Uint
   out.f64(header.firstBatch);
   out.u32(header.predecessor?.segment ?? 0);
   out.f64(header.predecessor?.lastBatch ?? 0);
+  out.f64(header.predecessor?.syncedThrough ?? 0);
   out.u32(digest.crc32(out.bytes, 0));
-  out.raw(new Uint8Array(blockBytes - out.length));
-  return out.bytes;
+  const block = new Uint8Array(blockBytes);
+  block.set(out.bytes);
+  block.set(out.bytes, headerCopyAt);
+  return block;
 }
 
 export type SegmentHeaderRead =
@@ -93,21 +106,31 @@ export type SegmentHeaderRead =
   | { readonly kind: 'otherVersion'; readonly version: number }
   | { readonly kind: 'broken' };
 
-export function decodeSegmentHeader(bytes: Uint8Array, digest: Digest): SegmentHeaderRead {
-  if (bytes.length < blockBytes) return { kind: 'broken' };
+export function decodeSegmentHeader(block: Uint8Array, digest: Digest): SegmentHeaderRead {
+  if (block.length < blockBytes) return { kind: 'broken' };
+  const read = headerFrom(block, digest);
+  return read.kind === 'whole' ? read : firstWhole(headerFrom(block.subarray(headerCopyAt), digest), read);
+}
+
+function firstWhole(copy: SegmentHeaderRead, original: SegmentHeaderRead): SegmentHeaderRead {
+  return copy.kind === 'broken' ? original : copy;
+}
+
+function headerFrom(bytes: Uint8Array, digest: Digest): SegmentHeaderRead {
   const reader = new ByteReader(bytes);
   if (reader.u32() !== segmentMagic) return { kind: 'broken' };
   const version = reader.u32();
-  if (version !== formatVersion) return { kind: 'otherVersion', version };
+  if (version !== formatVersion && version !== 1) return { kind: 'otherVersion', version };
   const number = reader.u32();
   const epoch = reader.u32();
   const salt = reader.u32();
   const firstBatch = reader.f64();
   const segment = reader.u32();
   const lastBatch = reader.f64();
+  const syncedThrough = version === 1 ? lastBatch : reader.f64();
   const crc = digest.crc32(bytes.subarray(0, reader.at), 0);
   if (reader.u32() !== crc) return { kind: 'broken' };
-  const predecessor = segment === 0 ? undefined : { segment, lastBatch };
+  const predecessor = segment === 0 ? undefined : { segment, lastBatch, syncedThrough };
   return { kind: 'whole', header: { number, epoch, salt, firstBatch, predecessor } };
 }
 

@@ -5,14 +5,14 @@ import { systemDigest } from '../base/node/digest.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import {
-  type EventRecord,
+  type EventNote,
   readEnvelope,
   readRecords,
-  recordHeaderBytes,
-  sealRecords,
+  wholeRecords,
   writeEnvelope,
-  writeEvent,
+  writeNote,
 } from './record.ts';
+import { recordHeaderBytes, sealRecords } from './recordFrame.ts';
 import { envelopeOf, eventOf } from './samples.testing.ts';
 
 const digest = systemDigest();
@@ -71,12 +71,12 @@ const anyEvent: fc.Arbitrary<DeliveryEvent> = fc.record({
   nextTryMs: ms,
 });
 
-const body = { at: 4096, prefixBytes: 3, sizeBytes: 2 ** 40, crc: 0xdead_beef };
+const body = { at: 4096, inFile: false, prefixBytes: 3, sizeBytes: 2 ** 40, crc: 0xdead_beef };
 
-function sealed(envelopes: readonly Envelope[], events: readonly EventRecord[], salt: number): Uint8Array {
+function sealed(envelopes: readonly Envelope[], notes: readonly EventNote[], salt: number): Uint8Array {
   const out = new ByteWriter(16);
   for (const envelope of envelopes) writeEnvelope(out, { envelope, body });
-  for (const event of events) writeEvent(out, event);
+  for (const note of notes) writeNote(out, note);
   sealRecords(out, digest, salt);
   return out.bytes.slice();
 }
@@ -88,16 +88,12 @@ test('envelopes and events come back as they were written', () => {
       fc.array(anyEvent, { maxLength: 3 }),
       u32,
       (envelopes, events, salt) => {
-        const written = events.map((event, i) => ({ event, messageSegment: 7 + i }));
-        const read = readRecords(sealed(envelopes, written, salt), 100, digest, salt)!;
+        const written = events.map((event, i) => ({ kind: 'event' as const, event, messageSegment: 7 + i }));
+        const read = readRecords(sealed(envelopes, written, salt), 100, digest, salt, wholeRecords)!;
         expect(read.flatMap((record) => (record.kind === 'envelope' ? [record.envelope] : []))).toEqual(
           envelopes,
         );
-        expect(
-          read.flatMap((record) =>
-            record.kind === 'event' ? [{ event: record.event, messageSegment: record.messageSegment }] : [],
-          ),
-        ).toEqual(written);
+        expect(read.flatMap((record) => (record.kind === 'event' ? [record] : []))).toEqual(written);
         for (const record of read) if (record.kind === 'envelope') expect(record.body).toEqual(body);
       },
     ),
@@ -108,7 +104,7 @@ test('an envelope found at its place reads the same by itself', () => {
   const salt = 5;
   const envelopes = [1, 2, 3].map((sequence) => envelopeOf({ epoch: 1, sequence }, sequence));
   const bytes = sealed(envelopes, [], salt);
-  for (const record of readRecords(bytes, 0, digest, salt)!) {
+  for (const record of readRecords(bytes, 0, digest, salt, wholeRecords)!) {
     if (record.kind !== 'envelope') throw new Error('no envelope');
     const alone = bytes.slice(record.at, record.at + record.bytes);
     expect(readEnvelope(alone, digest, salt)).toMatchObject({ envelope: record.envelope });
@@ -118,7 +114,13 @@ test('an envelope found at its place reads the same by itself', () => {
 
 const sample = sealed(
   [envelopeOf({ epoch: 1, sequence: 1 }, 2)],
-  [{ event: eventOf(envelopeOf({ epoch: 1, sequence: 1 }, 2), 1, 'failed', 3), messageSegment: 1 }],
+  [
+    {
+      kind: 'event',
+      event: eventOf(envelopeOf({ epoch: 1, sequence: 1 }, 2), 1, 'failed', 3),
+      messageSegment: 1,
+    },
+  ],
   9,
 );
 
@@ -126,15 +128,15 @@ test('every flipped bit in a record is noticed', () => {
   for (let bit = 0; bit < sample.length * 8; bit++) {
     const flipped = sample.slice();
     flipped[bit >> 3]! ^= 1 << (bit & 7);
-    expect(readRecords(flipped, 0, digest, 9), `bit ${bit}`).toBeUndefined();
+    expect(readRecords(flipped, 0, digest, 9, wholeRecords), `bit ${bit}`).toBeUndefined();
   }
 });
 
 test('records cut short anywhere but between two of them are noticed', () => {
-  const [envelope] = readRecords(sample, 0, digest, 9)!;
+  const [envelope] = readRecords(sample, 0, digest, 9, wholeRecords)!;
   const between = envelope?.kind === 'envelope' ? envelope.bytes : 0;
   for (let length = 1; length < sample.length; length++) {
-    const read = readRecords(sample.subarray(0, length), 0, digest, 9);
+    const read = readRecords(sample.subarray(0, length), 0, digest, 9, wholeRecords);
     expect(read === undefined, `length ${length}`).toBe(length !== between);
   }
 });
@@ -143,7 +145,7 @@ test('records of another segment, so with another salt, never pass', () => {
   fc.assert(
     fc.property(u32, (salt) => {
       fc.pre(salt !== 9);
-      expect(readRecords(sample, 0, digest, salt)).toBeUndefined();
+      expect(readRecords(sample, 0, digest, salt, wholeRecords)).toBeUndefined();
     }),
   );
 });
@@ -161,22 +163,22 @@ test('no bytes make reading throw or go on for ever, not even when every CRC fit
   });
   fc.assert(
     fc.property(hostile, (bytes) => {
-      readRecords(bytes, 0, blind, 0);
-      readRecords(bytes, 0, digest, 0);
+      readRecords(bytes, 0, blind, 0, wholeRecords);
+      readRecords(bytes, 0, digest, 0, wholeRecords);
     }),
     { numRuns: 2000 },
   );
   const huge = new Uint8Array(64);
   new DataView(huge.buffer).setUint32(4, 0xffff_ffff, true);
-  expect(readRecords(huge, 0, blind, 0)).toBeUndefined();
+  expect(readRecords(huge, 0, blind, 0, wholeRecords)).toBeUndefined();
   const cut = sample.slice();
   const text = cut.length - 20;
   new DataView(cut.buffer).setUint32(text, 0xffff_ffff, true);
-  expect(() => readRecords(cut, 0, blind, 0)).not.toThrow();
+  expect(() => readRecords(cut, 0, blind, 0, wholeRecords)).not.toThrow();
 });
 
 test('a text that begins with a byte order mark keeps it', () => {
   const envelope = { ...envelopeOf({ epoch: 1, sequence: 1 }, 1), reversePath: '\uFEFFa@example.test' };
-  const [read] = readRecords(sealed([envelope], [], 1), 0, digest, 1)!;
+  const [read] = readRecords(sealed([envelope], [], 1), 0, digest, 1, wholeRecords)!;
   expect(read).toMatchObject({ envelope });
 });

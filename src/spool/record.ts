@@ -1,22 +1,40 @@
-import { ByteReader } from '../base/byteReader.ts';
+import type { ByteReader } from '../base/byteReader.ts';
 import type { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest } from '../base/ports.ts';
 import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope, EnvelopeRecipient, WireForm } from '../message/envelope.ts';
+import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
+import type { QueueState } from '../message/queueState.ts';
+import {
+  type HoldReason,
+  holdNumber,
+  holdOf,
+  type OwedAfterRestart,
+  type OwedRecipient,
+  type OwedSink,
+  type SettledRecipient,
+} from './owed.ts';
+import {
+  closeRecord,
+  isWhole,
+  openRecord,
+  payloadOf,
+  recordHeaderBytes,
+  recordPlaces,
+} from './recordFrame.ts';
 
-/** Type, three reserved bytes, payload length, CRC. */
-export const recordHeaderBytes = 12;
+/** Numbers on disk: never renumber. 5 (purge) is reserved. */
+export const recordType = { envelope: 1, event: 2, queueState: 3, snapshot: 4, hold: 6 } as const;
 
-/** Numbers on disk: never renumber. 3 (queue state), 4 (snapshot) and 5 (purge) are reserved. */
-export const recordType = { envelope: 1, event: 2 } as const;
-
-/** Where a message's content lies: an offset in the segment's file, known when its batch is sealed. */
+/** Where a message's content lies. */
 export interface BodyPlace {
+  /** The offset in the segment's file, known when its batch is sealed; 0 when it lies in a file of its own. */
   readonly at: number;
+  readonly inFile: boolean;
   readonly prefixBytes: number;
   readonly sizeBytes: number;
-  /** CRC-32 over the whole body, seeded with the segment's salt. */
+  /** CRC-32 over the whole body, seeded with the segment's salt, or for a file as `bodyFileSeed` says. */
   readonly crc: number;
 }
 
@@ -25,22 +43,196 @@ export interface EnvelopeRecord {
   readonly body: BodyPlace;
 }
 
-export interface EventRecord {
+/** One recipient of a snapshot: still owed when it was taken. */
+export interface SnapshotRecipient {
+  readonly index: number;
+  readonly attempts: number;
+  /** Wall time; 0 when it was never deferred. */
+  readonly nextTryMs: number;
+  readonly heldFor: HoldReason | undefined;
+}
+
+/** A message as it stood when it was copied forward. Records before it do not apply to it. */
+export interface SnapshotRecord extends EnvelopeRecord {
+  readonly owed: readonly SnapshotRecipient[];
+}
+
+/** An outcome or deferral. */
+export interface EventNote {
+  readonly kind: 'event';
   readonly event: DeliveryEvent;
-  /** The segment that holds the message's envelope: its live count falls with a terminal event. */
-  readonly messageSegment: number;
+  /** The segment that counts the message when the event is put. On disk it tells nothing to anybody. */
+  messageSegment: number;
+}
+
+export interface QueueStateNote {
+  readonly kind: 'queueState';
+  readonly state: QueueState;
+}
+
+/** A message is kept back from delivery from now on, or (`reason` undefined) no more. */
+export interface HoldNote {
+  readonly kind: 'hold';
+  readonly id: MessageId;
+  readonly reason: HoldReason | undefined;
+}
+
+/** Records without a content: after a failure they are written again, in their order. */
+export type Note = EventNote | QueueStateNote | HoldNote;
+
+interface MessagePlace {
+  /** Offset in the segment, bytes. */
+  readonly at: number;
+  /** The record's own, header included. */
+  readonly bytes: number;
 }
 
 export type SpoolRecord =
-  | ({ readonly kind: 'envelope'; readonly at: number; readonly bytes: number } & EnvelopeRecord)
-  | ({ readonly kind: 'event' } & EventRecord);
+  | ({ readonly kind: 'envelope' } & MessagePlace & EnvelopeRecord)
+  | ({ readonly kind: 'snapshot' } & MessagePlace & SnapshotRecord)
+  | Note;
 
 const eventKinds: readonly DeliveryEventKind[] = ['delivered', 'failed', 'deferred'];
 const wireForms: readonly WireForm[] = ['dotStuffed', 'raw'];
+const flag = { smtpUtf8: 1, eightBit: 2, raw: 4, inFile: 8 } as const;
 
-/** Appends the record with an empty CRC: `sealRecords` fills it once the segment, so the salt, is known. */
-export function writeEnvelope(out: ByteWriter, { envelope, body }: EnvelopeRecord): void {
+export function writeEnvelope(out: ByteWriter, record: EnvelopeRecord): void {
   const start = openRecord(out, recordType.envelope);
+  envelopeTo(out, record);
+  closeRecord(out, start);
+}
+
+export function writeSnapshot(out: ByteWriter, record: SnapshotRecord): void {
+  const start = openRecord(out, recordType.snapshot);
+  envelopeTo(out, record);
+  out.u32(record.owed.length);
+  for (const { index, attempts, nextTryMs, heldFor } of record.owed) {
+    out.u32(index);
+    out.u32(attempts);
+    out.f64(nextTryMs);
+    out.u8(holdNumber(heldFor));
+  }
+  closeRecord(out, start);
+}
+
+export function writeNote(out: ByteWriter, note: Note): void {
+  const start = openRecord(out, recordType[note.kind]);
+  if (note.kind === 'event') eventTo(out, note);
+  else if (note.kind === 'queueState') queueStateTo(out, note.state);
+  else holdTo(out, note);
+  closeRecord(out, start);
+}
+
+/** Body place and CRC are filled in when the batch is sealed. `recordAt` counts from the buffer's start. */
+export function setBodyPlace(out: ByteWriter, recordAt: number, at: number, crc: number): void {
+  out.setF64(recordAt + recordHeaderBytes, at);
+  out.setU32(recordAt + recordHeaderBytes + 20, crc);
+}
+
+/** What is made of a record: of its payload, given its type and place. undefined: it is passed over. */
+export type RecordReading<T> = Readonly<
+  Record<number, (payload: ByteReader, place: MessagePlace) => T | undefined>
+>;
+
+/** Everything a record says. A type that is not in the table is passed over: the format version decides. */
+export const wholeRecords: RecordReading<SpoolRecord> = {
+  [recordType.envelope]: (from, place) => ({ kind: 'envelope', ...place, ...envelopeFrom(from) }),
+  [recordType.snapshot]: (from, place) => ({ kind: 'snapshot', ...place, ...snapshotFrom(from) }),
+  [recordType.event]: (from) => ({ kind: 'event', ...eventFrom(from) }),
+  [recordType.queueState]: (from) => ({ kind: 'queueState', state: queueStateFrom(from) }),
+  [recordType.hold]: (from) => ({ kind: 'hold', ...holdFrom(from) }),
+};
+
+/** What accounting needs when nobody wants receipts. */
+export const eventsOnly: RecordReading<SpoolRecord> = {
+  [recordType.event]: wholeRecords[recordType.event]!,
+};
+
+/** What a restart takes up of them, and no more: it reads them by the million. */
+export function restartRecords(segment: number, into: OwedSink): RecordReading<never> {
+  return {
+    [recordType.envelope]: (from, place) => void into.put(owedFrom(from, place, segment, false)),
+    [recordType.snapshot]: (from, place) => void into.put(owedFrom(from, place, segment, true)),
+    [recordType.event]: (from) => void into.settle(settledFrom(from)),
+    [recordType.queueState]: (from) => void into.queueState(queueStateFrom(from), segment),
+    [recordType.hold]: (from) => {
+      const { id, reason } = holdFrom(from);
+      into.hold(id, reason);
+      return undefined;
+    },
+  };
+}
+
+/** The same of one record that was read whole. */
+export function tellRecord(record: SpoolRecord, segment: number, into: OwedSink): void {
+  if (record.kind === 'event') {
+    const { kind, id, recipientIndex, attempts, nextTryMs } = record.event;
+    into.settle({ kind, id, recipientIndex, attempts, nextTryMs });
+  } else if (record.kind === 'queueState') into.queueState(record.state, segment);
+  else if (record.kind === 'hold') into.hold(record.id, record.reason);
+  else into.put(owedOf(record, segment));
+}
+
+function owedOf(
+  record: Extract<SpoolRecord, { kind: 'envelope' | 'snapshot' }>,
+  segment: number,
+): OwedAfterRestart {
+  const { envelope, body, at, bytes } = record;
+  const { id, vmta, timeQueuedMs } = envelope;
+  const all = envelope.recipients.map(({ domain }, index) => ({
+    index,
+    domain,
+    attempts: 0,
+    nextTryMs: 0,
+    heldFor: undefined,
+  }));
+  return {
+    id,
+    location: { segment, recordAt: at, recordBytes: bytes },
+    storedBytes: bytes + (body.inFile ? 0 : body.sizeBytes),
+    hasBodyFile: body.inFile,
+    vmta,
+    timeQueuedMs,
+    recipients: record.kind === 'envelope' ? all : record.owed.map((one) => ({ ...all[one.index]!, ...one })),
+  };
+}
+
+/** What a batch's record part holds, undefined when any of it is damaged. `base` is its file offset. */
+export function readRecords<T>(
+  bytes: Uint8Array,
+  base: number,
+  digest: Digest,
+  salt: number,
+  reading: RecordReading<T>,
+): readonly T[] | undefined {
+  let end = 0;
+  for (const place of recordPlaces(bytes)) {
+    if (!isWhole(bytes, place, digest, salt)) return undefined;
+    end = place.at + place.sizeBytes;
+  }
+  if (end !== bytes.length) return undefined;
+  const records: T[] = [];
+  try {
+    for (const place of recordPlaces(bytes)) {
+      const at = { at: base + place.at, bytes: place.sizeBytes };
+      const record = reading[place.type]?.(payloadOf(bytes, place), at);
+      if (record !== undefined) records.push(record);
+    }
+  } catch (error) {
+    // A CRC errs once in 2^32 times: what it let through may still not fit together.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+  return records;
+}
+
+/** One envelope or snapshot read by itself, undefined when damaged. */
+export function readEnvelope(bytes: Uint8Array, digest: Digest, salt: number): EnvelopeRecord | undefined {
+  const record = readRecords(bytes, 0, digest, salt, wholeRecords)?.[0];
+  return record?.kind === 'envelope' || record?.kind === 'snapshot' ? record : undefined;
+}
+
+function envelopeTo(out: ByteWriter, { envelope, body }: EnvelopeRecord): void {
   out.f64(body.at);
   out.f64(body.sizeBytes);
   out.u32(body.prefixBytes);
@@ -49,9 +241,10 @@ export function writeEnvelope(out: ByteWriter, { envelope, body }: EnvelopeRecor
   out.f64(envelope.id.sequence);
   out.f64(envelope.timeQueuedMs);
   out.u8(
-    Number(envelope.smtpUtf8) |
-      (Number(envelope.eightBit) << 1) |
-      (wireForms.indexOf(envelope.wireForm) << 2),
+    (envelope.smtpUtf8 ? flag.smtpUtf8 : 0) |
+      (envelope.eightBit ? flag.eightBit : 0) |
+      (wireForms.indexOf(envelope.wireForm) * flag.raw) |
+      (body.inFile ? flag.inFile : 0),
   );
   out.text(envelope.reversePath);
   out.text(envelope.vmta);
@@ -68,17 +261,97 @@ export function writeEnvelope(out: ByteWriter, { envelope, body }: EnvelopeRecor
     out.text(recipient.domain);
     out.text(recipient.orcpt);
   }
-  closeRecord(out, start);
 }
 
-/** Body place and CRC are filled in when the batch is sealed. `recordAt` counts from the buffer's start. */
-export function setBodyPlace(out: ByteWriter, recordAt: number, at: number, crc: number): void {
-  out.setF64(recordAt + recordHeaderBytes, at);
-  out.setU32(recordAt + recordHeaderBytes + 20, crc);
+function envelopeFrom(from: ByteReader): EnvelopeRecord {
+  const at = from.f64();
+  const sizeBytes = from.f64();
+  const prefixBytes = from.u32();
+  const crc = from.u32();
+  const id = { epoch: from.u32(), sequence: from.f64() };
+  const timeQueuedMs = from.f64();
+  const flags = from.u8();
+  const reversePath = from.text();
+  const vmta = from.text();
+  const vmtaPool = from.text();
+  const jobId = from.text();
+  const envId = from.text();
+  const reception = {
+    type: 'smtp' as const,
+    heloName: from.text(),
+    clientAddress: from.text(),
+    listenerAddress: from.text(),
+    listenerPort: from.u16(),
+  };
+  const recipients: EnvelopeRecipient[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    recipients.push({ forwardPath: from.text(), domain: from.text(), orcpt: from.text() });
+  }
+  return {
+    body: { at, inFile: (flags & flag.inFile) !== 0, sizeBytes, prefixBytes, crc },
+    envelope: {
+      id,
+      timeQueuedMs,
+      reversePath,
+      recipients,
+      smtpUtf8: (flags & flag.smtpUtf8) !== 0,
+      eightBit: (flags & flag.eightBit) !== 0,
+      wireForm: wireForms[Number((flags & flag.raw) !== 0)]!,
+      vmta,
+      vmtaPool,
+      jobId,
+      envId,
+      reception,
+    },
+  };
 }
 
-export function writeEvent(out: ByteWriter, { event, messageSegment }: EventRecord): void {
-  const start = openRecord(out, recordType.event);
+/** What `envelopeFrom` and `snapshotFrom` read, without what a restart does not need. */
+function owedFrom(
+  from: ByteReader,
+  place: MessagePlace,
+  segment: number,
+  isSnapshot: boolean,
+): OwedAfterRestart {
+  from.f64();
+  const sizeBytes = from.f64();
+  from.u32();
+  from.u32();
+  const id = { epoch: from.u32(), sequence: from.f64() };
+  const timeQueuedMs = from.f64();
+  const hasBodyFile = (from.u8() & flag.inFile) !== 0;
+  const storedBytes = place.bytes + (hasBodyFile ? 0 : sizeBytes);
+  from.skipText();
+  const vmta = from.text();
+  for (let skipped = 0; skipped < 6; skipped++) from.skipText();
+  from.u16();
+  const all: OwedRecipient[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    from.skipText();
+    all.push({ index: all.length, domain: from.text(), attempts: 0, nextTryMs: 0, heldFor: undefined });
+    from.skipText();
+  }
+  const location = { segment, recordAt: place.at, recordBytes: place.bytes };
+  const message = { id, location, storedBytes, hasBodyFile, vmta, timeQueuedMs };
+  if (!isSnapshot) return { ...message, recipients: all };
+  const recipients = snapshotRecipientsFrom(from).map((one) => ({ ...all[one.index]!, ...one }));
+  return { ...message, recipients };
+}
+
+function snapshotFrom(from: ByteReader): SnapshotRecord {
+  return { ...envelopeFrom(from), owed: snapshotRecipientsFrom(from) };
+}
+
+function snapshotRecipientsFrom(from: ByteReader): readonly SnapshotRecipient[] {
+  const owed: SnapshotRecipient[] = [];
+  for (let left = from.u32(); left > 0; left--) {
+    const recipient = { index: from.u32(), attempts: from.u32(), nextTryMs: from.f64() };
+    owed.push({ ...recipient, heldFor: holdOf(from.u8()) });
+  }
+  return owed;
+}
+
+function eventTo(out: ByteWriter, { event, messageSegment }: EventNote): void {
   out.u8(eventKinds.indexOf(event.kind));
   out.u32(messageSegment);
   out.u32(event.id.epoch);
@@ -105,188 +378,67 @@ export function writeEvent(out: ByteWriter, { event, messageSegment }: EventReco
   out.text(event.jobId);
   out.text(event.envId);
   out.text(event.queue);
-  closeRecord(out, start);
 }
 
-/** Fills the CRC of every record of a batch: over type, length and payload, seeded with the salt. */
-export function sealRecords(out: ByteWriter, digest: Digest, salt: number): void {
-  const bytes = out.bytes;
-  for (const { at, payloadBytes } of recordPlaces(bytes)) {
-    out.setU32(at + 8, recordCrc(bytes, at, payloadBytes, digest, salt));
-  }
-}
-
-/**
- * What a batch's record part holds (or `only` that kind), undefined when any of it is damaged. `base` is its
- * file offset.
- */
-export function readRecords(
-  bytes: Uint8Array,
-  base: number,
-  digest: Digest,
-  salt: number,
-  only?: SpoolRecord['kind'],
-): readonly SpoolRecord[] | undefined {
-  try {
-    return recordsFrom(bytes, base, digest, salt, only);
-  } catch (error) {
-    // A CRC errs once in 2^32 times: what it let through may still not fit together.
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
-function recordsFrom(
-  bytes: Uint8Array,
-  base: number,
-  digest: Digest,
-  salt: number,
-  only: SpoolRecord['kind'] | undefined,
-): readonly SpoolRecord[] | undefined {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const records: SpoolRecord[] = [];
-  let end = 0;
-  for (const { at, payloadBytes } of recordPlaces(bytes)) {
-    end = at + recordHeaderBytes + payloadBytes;
-    if (end > bytes.length) return undefined;
-    if (view.getUint32(at + 8, true) !== recordCrc(bytes, at, payloadBytes, digest, salt)) return undefined;
-    if (only !== undefined && view.getUint32(at, true) !== recordType[only]) continue;
-    const record = readRecord(bytes, at, base);
-    if (record !== undefined) records.push(record);
-  }
-  return end === bytes.length ? records : undefined;
-}
-
-/** One envelope record read by itself, undefined when damaged. */
-export function readEnvelope(bytes: Uint8Array, digest: Digest, salt: number): EnvelopeRecord | undefined {
-  const records = readRecords(bytes, 0, digest, salt);
-  const record = records?.[0];
-  return record?.kind === 'envelope' ? record : undefined;
-}
-
-function* recordPlaces(bytes: Uint8Array): Iterable<{ at: number; payloadBytes: number }> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + recordHeaderBytes <= bytes.length; ) {
-    const payloadBytes = view.getUint32(at + 4, true);
-    yield { at, payloadBytes };
-    at += recordHeaderBytes + payloadBytes;
-  }
-}
-
-function recordCrc(
-  bytes: Uint8Array,
-  at: number,
-  payloadBytes: number,
-  digest: Digest,
-  salt: number,
-): number {
-  const head = digest.crc32(bytes.subarray(at, at + 8), salt);
-  const start = at + recordHeaderBytes;
-  return digest.crc32(bytes.subarray(start, start + payloadBytes), head);
-}
-
-function openRecord(out: ByteWriter, type: number): number {
-  const start = out.length;
-  out.u32(type);
-  out.u32(0);
-  out.u32(0);
-  return start;
-}
-
-function closeRecord(out: ByteWriter, start: number): void {
-  out.setU32(start + 4, out.length - start - recordHeaderBytes);
-}
-
-/** A record of an unknown type is passed over: the format version decides what may stand in a segment. */
-function readRecord(bytes: Uint8Array, at: number, base: number): SpoolRecord | undefined {
-  const reader = new ByteReader(bytes, at);
-  const type = reader.u32();
-  const payloadBytes = reader.u32();
-  reader.u32();
-  if (type === recordType.envelope) {
-    return {
-      kind: 'envelope',
-      at: base + at,
-      bytes: recordHeaderBytes + payloadBytes,
-      ...envelopeFrom(reader),
-    };
-  }
-  return type === recordType.event ? { kind: 'event', ...eventFrom(reader) } : undefined;
-}
-
-function envelopeFrom(reader: ByteReader): EnvelopeRecord {
-  const at = reader.f64();
-  const sizeBytes = reader.f64();
-  const prefixBytes = reader.u32();
-  const crc = reader.u32();
-  const id = { epoch: reader.u32(), sequence: reader.f64() };
-  const timeQueuedMs = reader.f64();
-  const flags = reader.u8();
-  const reversePath = reader.text();
-  const vmta = reader.text();
-  const vmtaPool = reader.text();
-  const jobId = reader.text();
-  const envId = reader.text();
-  const reception = {
-    type: 'smtp' as const,
-    heloName: reader.text(),
-    clientAddress: reader.text(),
-    listenerAddress: reader.text(),
-    listenerPort: reader.u16(),
-  };
-  const recipients: EnvelopeRecipient[] = [];
-  for (let left = reader.u32(); left > 0; left--) {
-    recipients.push({ forwardPath: reader.text(), domain: reader.text(), orcpt: reader.text() });
-  }
-  return {
-    body: { at, sizeBytes, prefixBytes, crc },
-    envelope: {
-      id,
-      timeQueuedMs,
-      reversePath,
-      recipients,
-      smtpUtf8: (flags & 1) !== 0,
-      eightBit: (flags & 2) !== 0,
-      wireForm: wireForms[flags >> 2]!,
-      vmta,
-      vmtaPool,
-      jobId,
-      envId,
-      reception,
-    },
-  };
-}
-
-function eventFrom(reader: ByteReader): EventRecord {
-  const kind = eventKinds[reader.u8()]!;
-  const messageSegment = reader.u32();
+function eventFrom(from: ByteReader): Omit<EventNote, 'kind'> {
+  const { messageSegment, ...settled } = settledFrom(from);
   return {
     messageSegment,
     event: {
-      kind,
-      id: { epoch: reader.u32(), sequence: reader.f64() },
-      recipientIndex: reader.u32(),
-      attempts: reader.u32(),
-      nextTryMs: reader.f64(),
-      timeLoggedMs: reader.f64(),
-      timeQueuedMs: reader.f64(),
-      dlvSizeBytes: reader.f64(),
-      orig: reader.text(),
-      rcpt: reader.text(),
-      orcpt: reader.text(),
-      status: reader.text(),
-      diagnostic: reader.text(),
-      dsnMta: reader.text(),
-      bounceCategory: reader.text(),
-      srcMta: reader.text(),
-      dlvSourceIp: reader.text(),
-      dlvDestinationIp: reader.text(),
-      dlvEsmtpAvailable: reader.text(),
-      vmta: reader.text(),
-      vmtaPool: reader.text(),
-      jobId: reader.text(),
-      envId: reader.text(),
-      queue: reader.text() as QueueName,
+      ...settled,
+      timeLoggedMs: from.f64(),
+      timeQueuedMs: from.f64(),
+      dlvSizeBytes: from.f64(),
+      orig: from.text(),
+      rcpt: from.text(),
+      orcpt: from.text(),
+      status: from.text(),
+      diagnostic: from.text(),
+      dsnMta: from.text(),
+      bounceCategory: from.text(),
+      srcMta: from.text(),
+      dlvSourceIp: from.text(),
+      dlvDestinationIp: from.text(),
+      dlvEsmtpAvailable: from.text(),
+      vmta: from.text(),
+      vmtaPool: from.text(),
+      jobId: from.text(),
+      envId: from.text(),
+      queue: from.text() as QueueName,
     },
   };
+}
+
+/** The front of an event: all that a restart needs of it. */
+function settledFrom(from: ByteReader): SettledRecipient & { readonly messageSegment: number } {
+  const kind = eventKinds[from.u8()]!;
+  const messageSegment = from.u32();
+  return {
+    messageSegment,
+    kind,
+    id: { epoch: from.u32(), sequence: from.f64() },
+    recipientIndex: from.u32(),
+    attempts: from.u32(),
+    nextTryMs: from.f64(),
+  };
+}
+
+function queueStateTo(out: ByteWriter, { queue, retryStep, retryAtMs }: QueueState): void {
+  out.text(queue);
+  out.u32(retryStep);
+  out.f64(retryAtMs);
+}
+
+function queueStateFrom(from: ByteReader): QueueState {
+  return { queue: from.text() as QueueName, retryStep: from.u32(), retryAtMs: from.f64() };
+}
+
+function holdTo(out: ByteWriter, { id, reason }: HoldNote): void {
+  out.u32(id.epoch);
+  out.f64(id.sequence);
+  out.u8(holdNumber(reason));
+}
+
+function holdFrom(from: ByteReader): Omit<HoldNote, 'kind'> {
+  return { id: { epoch: from.u32(), sequence: from.f64() }, reason: holdOf(from.u8()) };
 }

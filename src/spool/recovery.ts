@@ -1,40 +1,27 @@
 import type { Digest, Disk, DiskError, DiskFile } from '../base/ports.ts';
-import type { SpoolLocation } from '../message/envelope.ts';
-import type { MessageId } from '../message/messageId.ts';
+import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
+import { readFooter, tellFooter } from './footer.ts';
 import {
   blockBytes,
-  decodeBatchHeader,
   frameBytes,
   type Predecessor,
   type SegmentHeader,
   segmentName,
   segmentNumber,
 } from './frame.ts';
-import type { SpoolRecord } from './record.ts';
-import { type FoundBatch, findBatch, readBatchRecords, readSegmentHeader } from './segmentFile.ts';
-
-/** A message that still owes an outcome to at least one recipient. */
-export interface OwedAfterRestart {
-  readonly id: MessageId;
-  readonly location: SpoolLocation;
-  readonly vmta: string;
-  readonly timeQueuedMs: number;
-  readonly recipients: readonly OwedRecipient[];
-}
-
-export interface OwedRecipient {
-  readonly index: number;
-  readonly domain: string;
-  readonly attempts: number;
-  /** Wall time; 0 when it was never deferred. */
-  readonly nextTryMs: number;
-}
+import { OwedIndex } from './owedIndex.ts';
+import { restartRecords, tellRecord, wholeRecords } from './record.ts';
+import { type Damage, damageOf, type Salvaged, salvage } from './salvage.ts';
+import { type ChainFailure, chainOf, isFailure, type Link, readHeaders } from './segmentChain.ts';
+import { readBatchRecords } from './segmentFile.ts';
+import { bodiesWhole, coveredThrough, findBatches } from './segmentScan.ts';
 
 export interface RecoveredSegment {
   readonly number: number;
   readonly epoch: number;
   /** The last batch that counts; 0 for none. */
   readonly lastBatch: number;
+  readonly sizeBytes: number;
 }
 
 export interface Recovered {
@@ -45,15 +32,18 @@ export interface Recovered {
   readonly predecessor: Predecessor | undefined;
   /** Every segment file, oldest first, those that count for nothing included. */
   readonly segments: readonly RecoveredSegment[];
-  readonly owed: readonly OwedAfterRestart[];
+  readonly owed: OwedIndex;
   /** Batches at the ends of segments that were never acknowledged and are dropped. */
   readonly droppedBatches: number;
+  /** What was on disk and cannot be read any more. Its bytes are kept beside the segments. */
+  readonly damages: readonly Damage[];
+  /** The end of the newest segment is gone although accounting had read it: rows there may be the last trace. */
+  readonly isCutShort: boolean;
 }
 
 export type RecoveryFailure =
-  /** A batch that was synced is damaged, or a segment header is. No byte was changed. */
-  | { readonly kind: 'damaged'; readonly segment: string; readonly at: number }
-  | { readonly kind: 'otherVersion'; readonly segment: string; readonly version: number }
+  /** The header of a segment is damaged, or of another version. No byte was changed. */
+  | ChainFailure
   /** The disk kept failing. */
   | { readonly kind: 'disk'; readonly code: string };
 
@@ -65,18 +55,18 @@ export interface RecoveryPorts {
 const attemptsMax = 5;
 
 /**
- * Reads what the folder holds and makes it durable (architecture 5, Recovery). `cursorEpoch` is the
- * largest epoch any accounting cursor names. Interrupted and run again it gives the same answer. A sync
- * that fails starts it over; it never goes on.
+ * Reads what the folder holds and makes it durable (architecture 5, Recovery). `recorded`: the last batch
+ * that any accounting file has read. Interrupted and run again it gives the same answer. A sync that fails
+ * starts it over; it never goes on.
  */
 export async function recover(
   ports: RecoveryPorts,
   folder: string,
-  cursorEpoch: number,
+  recorded: BatchPosition,
 ): Promise<Recovered | RecoveryFailure> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await recoverOnce(ports, folder, cursorEpoch);
+      return await recoverOnce(ports, folder, recorded);
     } catch (error) {
       const code = (error as Partial<DiskError>).code;
       if (code === undefined) throw error;
@@ -88,7 +78,7 @@ export async function recover(
 async function recoverOnce(
   { disk, digest }: RecoveryPorts,
   folder: string,
-  cursorEpoch: number,
+  recorded: BatchPosition,
 ): Promise<Recovered | RecoveryFailure> {
   await disk.makeFolder(folder);
   // A folder made just now is itself a name that a power loss may take.
@@ -102,58 +92,103 @@ async function recoverOnce(
     return work(file).finally(() => file.close());
   };
 
-  for (const number of numbers) await within(number, (file) => makeDurable(file, digest));
+  const headers = await readHeaders(disk, folder, numbers, digest);
+  if (isFailure(headers)) return headers;
+  const chain = chainOf(headers);
+  if (isFailure(chain)) return chain;
+  for (const link of chain) {
+    if (!isVouchedFor(link)) await within(link.header.number, (file) => makeDurable(file, link, digest));
+  }
   await disk.syncFolder(folder);
 
-  // What is read from here on is what the disk holds.
-  const headers = new Map<number, SegmentHeader>();
+  // What is read from here on is what the disk holds. A header of before may have been in the cache only.
+  const durable = await readHeaders(disk, folder, numbers, digest);
+  if (isFailure(durable)) return durable;
   for (const number of numbers) {
-    const read = await within(number, (file) => readSegmentHeader(file, digest));
-    if (read.kind === 'otherVersion') {
-      return { kind: 'otherVersion', segment: segmentName(number), version: read.version };
-    }
-    if (read.kind === 'broken') continue;
-    if (read.header.number !== number) return damaged(number, 0);
-    headers.set(number, read.header);
+    if (headers.found.has(number) !== durable.found.has(number)) throw lostHeader(number);
   }
-  const chain = chainOf(headers, numbers);
-  if ('kind' in chain) return chain;
-  const owed = new OwedMessages();
-  const lastBatches = new Map<number, number>();
+  const owed = new OwedIndex();
+  const segments = new Map<number, RecoveredSegment>();
   let predecessor: Predecessor | undefined;
   let droppedBatches = 0;
+  const damages: Damage[] = [];
   for (const link of chain) {
     const { number } = link.header;
-    const counted = await within(number, (file) => countBatches(file, link, digest, owed));
-    if ('kind' in counted) return counted;
+    const counted = await within(number, (file) => countBatches(file, link, recorded, digest, owed));
     droppedBatches += counted.dropped;
+    damages.push(...counted.damages);
+    const { epoch } = link.header;
+    segments.set(number, { number, epoch, lastBatch: counted.lastBatch, sizeBytes: counted.sizeBytes });
     if (counted.lastBatch === 0) continue;
-    lastBatches.set(number, counted.lastBatch);
-    predecessor = { segment: number, lastBatch: counted.lastBatch };
+    predecessor = { segment: number, lastBatch: counted.lastBatch, syncedThrough: counted.lastBatch };
   }
-  let lastEpoch = cursorEpoch;
-  for (const { epoch } of headers.values()) lastEpoch = Math.max(lastEpoch, epoch);
+  for (const damage of damages)
+    await within(damage.segment, (file) => keepDamaged(disk, folder, file, damage));
+  let lastEpoch = recorded.epoch;
+  for (const { header } of headers.found.values()) lastEpoch = Math.max(lastEpoch, header.epoch);
   return {
     kind: 'recovered',
     epoch: lastEpoch + 1,
     lastSegment: numbers.at(-1) ?? 0,
     predecessor,
-    segments: numbers.map((number) => ({
-      number,
-      epoch: headers.get(number)?.epoch ?? 0,
-      lastBatch: lastBatches.get(number) ?? 0,
-    })),
-    owed: owed.all(),
+    segments: numbers.map(
+      (number) => segments.get(number) ?? { number, epoch: 0, lastBatch: 0, sizeBytes: 0 },
+    ),
+    owed,
     droppedBatches,
+    damages,
+    isCutShort: isAfter(recorded, lastCounted(segments, predecessor)),
   };
+}
+
+function lastCounted(
+  segments: ReadonlyMap<number, RecoveredSegment>,
+  predecessor: Predecessor | undefined,
+): BatchPosition {
+  const newest = predecessor && segments.get(predecessor.segment);
+  // Without any segment there is nothing that could be missing.
+  return newest === undefined ? afterAll : { epoch: newest.epoch, batch: newest.lastBatch };
+}
+
+const afterAll: BatchPosition = { epoch: Number.POSITIVE_INFINITY, batch: 0 };
+
+/** A copy of what cannot be read, for whoever wants to look at it, before its segment goes. */
+async function keepDamaged(
+  disk: Disk,
+  spoolFolder: string,
+  segment: DiskFile,
+  { segment: number, at, sizeBytes }: Damage,
+): Promise<void> {
+  if (sizeBytes === 0) return;
+  const folder = `${spoolFolder}/damaged`;
+  await disk.makeFolder(folder);
+  await disk.syncFolder(spoolFolder);
+  const name = `${segmentName(number)}-${at}`;
+  if ((await disk.list(folder)).includes(name)) return;
+  const temporary = `${folder}/${name}.new`;
+  await disk.unlink(temporary).catch(() => undefined);
+  const file = await disk.open(temporary, 'create');
+  try {
+    await file.write([await segment.read(at, sizeBytes)], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(temporary, `${folder}/${name}`);
+  await disk.syncFolder(folder);
 }
 
 function parentOf(folder: string): string {
   return folder.slice(0, folder.lastIndexOf('/')) || '/';
 }
 
-function damaged(number: number, at: number): RecoveryFailure {
-  return { kind: 'damaged', segment: segmentName(number), at };
+function lostHeader(number: number): DiskError {
+  return Object.assign(new Error(`the header of ${segmentName(number)} was not on disk`), { code: 'EIO' });
+}
+
+/** A durable header says that all of it that counts is on disk; so, before, was its own header. */
+function isVouchedFor({ limit, vouchedThrough }: Link): boolean {
+  return limit !== undefined && vouchedThrough === limit;
 }
 
 /**
@@ -161,15 +196,12 @@ function damaged(number: number, at: number): RecoveryFailure {
  * sync mean something. So the header and every batch that no later batch of this segment covers are
  * written again in place, byte for byte, before the sync.
  */
-async function makeDurable(file: DiskFile, digest: Digest): Promise<void> {
-  const read = await readSegmentHeader(file, digest);
-  if (read.kind === 'whole') {
-    await writeSame(file, 0, blockBytes);
-    const found = await findBatches(file, read.header, digest);
-    const covered = coveredThrough(found);
-    for (const { header, startAt } of found) {
-      if (header.number > covered) await writeSame(file, startAt, frameBytes(header));
-    }
+async function makeDurable(file: DiskFile, { header, block }: Link, digest: Digest): Promise<void> {
+  await file.write([block], 0);
+  const found = await findBatches(file, header, digest);
+  const covered = coveredThrough(found);
+  for (const batch of found) {
+    if (batch.header.number > covered) await writeSame(file, batch.startAt, frameBytes(batch.header));
   }
   await file.sync();
 }
@@ -178,184 +210,91 @@ async function writeSame(file: DiskFile, at: number, lengthBytes: number): Promi
   await file.write([await file.read(at, lengthBytes)], at);
 }
 
-/** A segment that counts, and up to which batch its successor says so; undefined for the newest. */
-interface Link {
-  readonly header: SegmentHeader;
-  readonly limit: number | undefined;
-}
-
-/**
- * Oldest first: from the newest whole header back along the predecessors. A newest file whose header
- * is broken never published anything (header and first batch are synced as one). Segments off the
- * chain count for nothing.
- */
-function chainOf(
-  headers: ReadonlyMap<number, SegmentHeader>,
-  numbers: readonly number[],
-): readonly Link[] | RecoveryFailure {
-  const chain: Link[] = [];
-  let header = headers.get(numbers.findLast((number) => headers.has(number)) ?? 0);
-  let limit: number | undefined;
-  while (header !== undefined) {
-    chain.push({ header, limit });
-    const { predecessor }: SegmentHeader = header;
-    if (predecessor === undefined) break;
-    limit = predecessor.lastBatch;
-    header = headers.get(predecessor.segment);
-    // Reclaiming goes oldest first: one that is missing although older ones are there is damage, and so
-    // is one whose header is broken, for it was durable when its successor named it.
-    if (header === undefined && predecessor.segment >= numbers[0]!) return damaged(predecessor.segment, 0);
-  }
-  return chain.reverse();
-}
-
-/** The last batch counted (0 for none), and how many whole frames were not. */
 interface Counted {
+  /** The last batch that counts, 0 for none. */
   readonly lastBatch: number;
+  /** How many whole frames do not. */
   readonly dropped: number;
+  readonly damages: readonly Damage[];
+  readonly sizeBytes: number;
 }
 
-/**
- * Which batches of a segment count: up to the first broken one that nothing covers, or the successor's
- * limit. What they hold goes into `owed`.
- */
+/** What of a segment counts goes into `owed`: by its footer where it may be believed, else record by record. */
 async function countBatches(
   file: DiskFile,
-  { header, limit }: Link,
+  link: Link,
+  recorded: BatchPosition,
   digest: Digest,
-  owed: OwedMessages,
-): Promise<Counted | RecoveryFailure> {
+  owed: OwedIndex,
+): Promise<Counted> {
+  const sizeBytes = await file.sizeBytes();
+  if (link.limit !== undefined && isVouchedFor(link)) {
+    const footer = await readFooter(file, link.header, link.limit, digest);
+    if (footer !== undefined) {
+      tellFooter(footer, link.header.number, owed);
+      return { lastBatch: link.limit, dropped: 0, damages: [], sizeBytes };
+    }
+  }
+  return { ...(await scanBatches(file, link, recorded, digest, owed)), sizeBytes };
+}
+
+/**
+ * Batches count up to the first broken one that nothing covers, or the successor's limit. A broken one
+ * that was once on disk is damage: what can be read of it counts, and so does what is behind it.
+ */
+async function scanBatches(
+  file: DiskFile,
+  { header, limit, vouchedThrough }: Link,
+  recorded: BatchPosition,
+  digest: Digest,
+  owed: OwedIndex,
+): Promise<Omit<Counted, 'sizeBytes'>> {
   const found = await findBatches(file, header, digest);
-  const covered = Math.max(limit ?? 0, coveredThrough(found));
+  const covered = Math.max(vouchedThrough, coveredThrough(found), readThrough(header, recorded, limit));
   const byNumber = new Map(found.map((batch) => [batch.header.number, batch]));
+  const reading = restartRecords(header.number, owed);
+  const damages: Damage[] = [];
   let lastBatch = 0;
-  let counted = 0;
   let endAt = blockBytes;
   for (let number = header.firstBatch; number <= (limit ?? Number.POSITIVE_INFINITY); number++) {
     const batch = byNumber.get(number);
-    const isCovered = number <= covered;
-    const records = batch && (await readBatchRecords(file, batch, header.salt, digest));
-    const whole = records && (isCovered || (await bodiesWhole(file, records, header.salt, digest)));
-    if (batch === undefined || records === undefined || !whole) {
-      if (isCovered) return damaged(header.number, endAt);
-      break;
+    if (number > covered) {
+      const records = batch && (await readBatchRecords(file, batch, header.salt, digest, wholeRecords));
+      if (records === undefined || !(await bodiesWhole(file, records, header.salt, digest))) break;
     }
-    for (const record of records) owed.apply(record, header.number);
+    const told = batch && (await readBatchRecords(file, batch, header.salt, digest, reading));
+    if (told === undefined) {
+      const next = found.find((one) => one.header.number > number);
+      const damage = damageOf(header.number, endAt, batch, next, await file.sizeBytes());
+      tellSalvaged(await salvage(file, damage, batch, header, digest), header.number, owed);
+      damages.push(damage);
+      endAt = damage.at + damage.sizeBytes;
+    } else endAt = batch!.startAt + frameBytes(batch!.header);
     lastBatch = number;
-    counted += 1;
-    endAt = batch.startAt + frameBytes(batch.header);
   }
-  return { lastBatch, dropped: found.length - counted };
+  return { lastBatch, dropped: found.filter((one) => one.header.number > lastBatch).length, damages };
 }
 
-/** The last batch that a later one of the same segment says was synced. */
-function coveredThrough(found: readonly FoundBatch[]): number {
-  return found.reduce((through, { header }) => Math.max(through, header.syncedThrough), 0);
-}
-
-/** Every batch frame of a segment; behind a broken frame it looks for the next at each block. */
-async function findBatches(
-  file: DiskFile,
+/** Accounting never reads what is not on disk: what it has read of this segment was there. */
+function readThrough(
   header: SegmentHeader,
-  digest: Digest,
-): Promise<readonly FoundBatch[]> {
-  const sizeBytes = await file.sizeBytes();
-  const found: FoundBatch[] = [];
-  for (let at = blockBytes; at < sizeBytes; ) {
-    const batch = await findBatch(file, at, sizeBytes, header, digest);
-    if (batch === undefined) {
-      at = await nextFrame(file, at + blockBytes, sizeBytes, header, digest);
-      continue;
-    }
-    found.push(batch);
-    at += frameBytes(batch.header);
-  }
-  return found;
+  { epoch, batch }: BatchPosition,
+  limit: number | undefined,
+): number {
+  const isHere = epoch === header.epoch && batch >= header.firstBatch;
+  return isHere && batch <= (limit ?? Number.POSITIVE_INFINITY) ? batch : 0;
 }
 
-const searchBytes = 1024 * 1024;
-
-async function nextFrame(
-  file: DiskFile,
-  from: number,
-  sizeBytes: number,
-  segment: SegmentHeader,
-  digest: Digest,
-): Promise<number> {
-  for (let at = from; at < sizeBytes; at += searchBytes) {
-    const window = await file.read(at, searchBytes);
-    for (let offset = 0; offset < window.length; offset += blockBytes) {
-      if (decodeBatchHeader(window.subarray(offset), digest, segment.salt) !== undefined) return at + offset;
-    }
+/**
+ * Whoever is owed where something is missing may have had the outcome there. Not so a message of the same
+ * batch: it was owed only once the batch was durable.
+ */
+function tellSalvaged(salvaged: readonly Salvaged[], segment: number, owed: OwedIndex): void {
+  const envelopes = new Set<number>();
+  for (const one of salvaged) if (one !== 'gap' && one.kind === 'envelope') envelopes.add(one.at);
+  for (const one of salvaged) {
+    if (one === 'gap') {
+      owed.doubt(({ segment: where, recordAt }) => where === segment && envelopes.has(recordAt));
+    } else tellRecord(one, segment, owed);
   }
-  return sizeBytes;
-}
-
-async function bodiesWhole(
-  file: DiskFile,
-  records: readonly SpoolRecord[],
-  salt: number,
-  digest: Digest,
-): Promise<boolean> {
-  for (const record of records) {
-    if (record.kind !== 'envelope') continue;
-    const { at, sizeBytes, crc } = record.body;
-    const bytes = await file.read(at, sizeBytes);
-    if (bytes.length < sizeBytes || digest.crc32(bytes, salt) !== crc) return false;
-  }
-  return true;
-}
-
-/** Messages minus terminal outcomes, with what deferrals say of the rest: one object a message. */
-class OwedMessages {
-  readonly #epochs = new Map<number, Map<number, Owed>>();
-  /** Domains and virtual MTAs are few; each is kept once. */
-  readonly #names = new Map<string, string>();
-
-  apply(record: SpoolRecord, segment: number): void {
-    if (record.kind === 'envelope') {
-      const { id, vmta, timeQueuedMs, recipients } = record.envelope;
-      this.#epoch(id.epoch).set(id.sequence, {
-        id,
-        location: { segment, recordAt: record.at, recordBytes: record.bytes },
-        vmta: this.#name(vmta),
-        timeQueuedMs,
-        recipients: recipients.map(({ domain }, index) => ({
-          index,
-          domain: this.#name(domain),
-          attempts: 0,
-          nextTryMs: 0,
-        })),
-      });
-      return;
-    }
-    const { id, recipientIndex, kind, attempts, nextTryMs } = record.event;
-    const messages = this.#epoch(id.epoch);
-    const recipients = messages.get(id.sequence)?.recipients ?? [];
-    const at = recipients.findIndex(({ index }) => index === recipientIndex);
-    if (at < 0) return;
-    if (kind === 'deferred') recipients[at] = { ...recipients[at]!, attempts, nextTryMs };
-    else if (recipients.length > 1) recipients.splice(at, 1);
-    else messages.delete(id.sequence);
-  }
-
-  all(): readonly OwedAfterRestart[] {
-    return [...this.#epochs.values()].flatMap((messages) => [...messages.values()]);
-  }
-
-  #epoch(epoch: number): Map<number, Owed> {
-    const messages = this.#epochs.get(epoch) ?? new Map<number, Owed>();
-    this.#epochs.set(epoch, messages);
-    return messages;
-  }
-
-  #name(name: string): string {
-    const known = this.#names.get(name);
-    if (known === undefined) this.#names.set(name, name);
-    return known ?? name;
-  }
-}
-
-interface Owed extends OwedAfterRestart {
-  readonly recipients: OwedRecipient[];
 }

@@ -1,9 +1,18 @@
+import { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest, Disk, DiskError } from '../base/ports.ts';
 import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { Batch } from './batch.ts';
-import { blockBytes, encodeSegmentHeader, type SegmentHeader, segmentName } from './frame.ts';
-import type { EventRecord } from './record.ts';
+import { FooterWriter } from './footer.ts';
+import {
+  batchHeaderBytes,
+  blockBytes,
+  encodeSegmentHeader,
+  type Predecessor,
+  type SegmentHeader,
+  segmentName,
+} from './frame.ts';
+import { type Note, writeEnvelope } from './record.ts';
 import type { Durability, NewMessage } from './spool.ts';
 
 export function envelopeOf(id: Envelope['id'], recipients: number): Envelope {
@@ -85,7 +94,7 @@ export function diskError(code: string): DiskError {
 
 /** Lets every promise that can go on do so. */
 export async function drain(): Promise<void> {
-  for (let hops = 0; hops < 12; hops++) await Promise.resolve();
+  for (let hops = 0; hops < 40; hops++) await Promise.resolve();
 }
 
 /** Steps a simulated disk and its clock until the promise is settled. */
@@ -111,7 +120,7 @@ export interface BatchSample {
   readonly number: number;
   readonly syncedThrough?: number;
   readonly messages?: readonly NewMessage[];
-  readonly events?: readonly EventRecord[];
+  readonly notes?: readonly Note[];
 }
 
 export interface SegmentSample {
@@ -123,19 +132,27 @@ export interface SegmentSample {
 
 /** A segment's file as the writer leaves it. */
 export function segmentOf(
-  header: Partial<SegmentHeader> & { readonly number: number },
+  header: Partial<Omit<SegmentHeader, 'predecessor'>> & {
+    readonly number: number;
+    /** Everything that counts is synced unless it says otherwise. */
+    readonly predecessor?: Omit<Predecessor, 'syncedThrough'> & Partial<Predecessor>;
+  },
   batches: readonly BatchSample[],
   digest: Digest,
 ): SegmentSample {
-  const whole = { epoch: 1, salt: header.number * 7919, firstBatch: 1, predecessor: undefined, ...header };
+  const predecessor = header.predecessor && {
+    syncedThrough: header.predecessor.lastBatch,
+    ...header.predecessor,
+  };
+  const whole = { epoch: 1, salt: header.number * 7919, firstBatch: 1, ...header, predecessor };
   const owner = { answer: () => undefined, owed: () => undefined };
   const chunks = [encodeSegmentHeader(whole, digest)];
   const at = new Map<number, number>();
   let startAt = blockBytes;
-  for (const { number, syncedThrough = 0, messages = [], events = [] } of batches) {
+  for (const { number, syncedThrough = 0, messages = [], notes = [] } of batches) {
     const batch = new Batch();
-    for (const message of messages) batch.addMessage(message, owner, false);
-    for (const event of events) batch.addEvent(event, 0);
+    for (const message of messages) batch.addMessage(message, owner, false, undefined);
+    for (const note of notes) batch.addNote(note, 0);
     at.set(number, startAt);
     chunks.push(...batch.seal({ ...whole, number, syncedThrough, startAt }, digest));
     startAt += batch.frameBytes;
@@ -159,5 +176,33 @@ export async function layOut(disk: Disk, folder: string, segments: readonly Segm
 export function flipped(sample: SegmentSample, at: number): SegmentSample {
   const bytes = sample.bytes.slice();
   bytes[at]! ^= 1;
+  return { ...sample, bytes };
+}
+
+/** A bit of the segment's header flipped, in the header and in its copy. */
+export function headerFlipped(sample: SegmentSample): SegmentSample {
+  return flipped(flipped(sample, 12), 12 + blockBytes / 2);
+}
+
+/** The same segment as the writer leaves it when it is full. */
+export function withFooter(
+  sample: SegmentSample,
+  batches: readonly BatchSample[],
+  digest: Digest,
+): SegmentSample {
+  const footer = new FooterWriter();
+  for (const { number, messages = [], notes = [] } of batches) {
+    let recordAt = sample.at.get(number)! + batchHeaderBytes;
+    for (const { envelope, content } of messages) {
+      const out = new ByteWriter();
+      writeEnvelope(out, { envelope, body: { at: 0, inFile: false, prefixBytes: 0, sizeBytes: 0, crc: 0 } });
+      const location = { segment: sample.header.number, recordAt, recordBytes: out.length };
+      footer.message(envelope, location, content.sizeBytes, false);
+      recordAt += out.length;
+    }
+    for (const note of notes) footer.note(note);
+  }
+  const blocks = footer.encode(batches.at(-1)!.number, digest, sample.header.salt);
+  const bytes = Uint8Array.from([sample.bytes, ...blocks].flatMap((chunk) => [...chunk]));
   return { ...sample, bytes };
 }

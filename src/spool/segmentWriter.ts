@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { ByteWriter } from '../base/byteWriter.ts';
 import type { Clock, Digest, Disk, DiskError, DiskFile, Random, Timer } from '../base/ports.ts';
 import { Batch, type PendingMessage } from './batch.ts';
+import { FooterWriter } from './footer.ts';
 import {
   blockBytes,
   encodeSegmentHeader,
@@ -10,7 +11,8 @@ import {
   type SpoolSizes,
   segmentName,
 } from './frame.ts';
-import type { EventRecord } from './record.ts';
+import type { BodyPlace, Note } from './record.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { Durability, MessageOwner, NewMessage } from './spool.ts';
 
 export interface WriterPorts {
@@ -34,8 +36,11 @@ export interface WriterStart {
 /** What the writer tells its spool. */
 export interface WriterEvents {
   opened(header: SegmentHeader): void;
-  /** The batch is durable; called in batch order, after every owner of the batch had its answer. */
-  published(batch: Batch, header: SegmentHeader): void;
+  /**
+   * The batch is durable, and its segment's file reaches to `sizeBytes`; called in batch order, after every
+   * owner of the batch had its answer.
+   */
+  published(batch: Batch, header: SegmentHeader, sizeBytes: number): void;
   failed(code: string, segment: number): void;
 }
 
@@ -49,6 +54,9 @@ interface OpenSegment {
   syncedThrough: number;
   /** The segment's directory entry is durable. */
   folderSynced: boolean;
+  /** It is full, and the sync that durability os and none leave to this moment was tried. */
+  isFinished: boolean;
+  readonly footer: FooterWriter;
 }
 
 /** A batch on its way to the disk. `stored`: durable, but one before it may not be. */
@@ -57,8 +65,8 @@ interface InFlight {
   state: 'pending' | 'stored' | 'failed';
 }
 
-const eventBatchMax = 256;
-const eventDelayMs = 100;
+const noteBatchMax = 256;
+const noteDelayMs = 100;
 const reopenDelayMs = { first: 100, last: 2000 };
 
 /**
@@ -87,7 +95,7 @@ export class SegmentWriter {
   /** Their 451s wait for the next segment. */
   readonly #refused: PendingMessage[] = [];
   #reopenDelayMs = reopenDelayMs.first;
-  #eventTimer: Timer | undefined;
+  #noteTimer: Timer | undefined;
   #closing: (() => void) | undefined;
   #pendingBytes = 0;
   #unsyncedEvents = 0;
@@ -110,26 +118,36 @@ export class SegmentWriter {
     return this.#unsyncedEvents;
   }
 
-  /** When the oldest unpublished event was put, monotonic; Infinity when all are durable. */
-  get oldestEventMs(): number {
-    const unpublished = [...this.#inFlight.map(({ batch }) => batch), ...this.#gathering];
-    return unpublished.reduce(
-      (oldest, batch) => Math.min(oldest, batch.oldestEventMs),
+  /** When the oldest unpublished note was put, monotonic; Infinity when all are durable. */
+  get oldestNoteMs(): number {
+    return this.#unpublished().reduce(
+      (oldest, batch) => Math.min(oldest, batch.oldestNoteMs),
       Number.POSITIVE_INFINITY,
     );
   }
 
-  putMessage(message: NewMessage, owner: MessageOwner): void {
+  /** Put and not published, oldest first. */
+  get unpublishedNotes(): readonly Note[] {
+    return this.#unpublished().flatMap(({ notes }) => notes);
+  }
+
+  /** `bodyFile`: the content lies there already, and is not written again. */
+  putMessage(message: NewMessage, owner: MessageOwner, bodyFile?: BodyPlace): void {
     const answered = message.durability === 'none';
-    this.#gatheringBatch(message.content.sizeBytes).addMessage(message, owner, answered);
-    this.#pendingBytes += message.content.sizeBytes;
+    this.#addMessage(message, owner, answered, bodyFile);
     if (answered) owner.answer(true);
     this.#pumpSoon();
   }
 
-  putEvent(record: EventRecord): void {
-    this.#gatheringBatch(0).addEvent(record, this.#ports.clock.monotonicMs());
-    this.#unsyncedEvents += 1;
+  putNote(note: Note): void {
+    this.#gatheringBatch(0).addNote(note, this.#ports.clock.monotonicMs());
+    if (note.kind === 'event') this.#unsyncedEvents += 1;
+    this.#pumpSoon();
+  }
+
+  putSnapshot(snapshot: Snapshot): void {
+    const bytes = 'inFile' in snapshot.body ? 0 : snapshot.body.sizeBytes;
+    this.#gatheringBatch(bytes).addSnapshot(snapshot);
     this.#pumpSoon();
   }
 
@@ -139,6 +157,21 @@ export class SegmentWriter {
       this.#closing = resolve;
       this.#pump();
     });
+  }
+
+  #unpublished(): readonly Batch[] {
+    return [...this.#inFlight.map(({ batch }) => batch), ...this.#gathering];
+  }
+
+  #addMessage(
+    message: NewMessage,
+    owner: MessageOwner,
+    answered: boolean,
+    bodyFile: BodyPlace | undefined,
+  ): void {
+    const bodyBytes = bodyFile === undefined ? message.content.sizeBytes : 0;
+    const pending = this.#gatheringBatch(bodyBytes).addMessage(message, owner, answered, bodyFile);
+    this.#pendingBytes += heldBytes(pending);
   }
 
   #gatheringBatch(bodyBytes: number): Batch {
@@ -192,11 +225,12 @@ export class SegmentWriter {
   #isDue(): boolean {
     const batch = this.#gathering[0];
     if (batch === undefined) return false;
-    if (batch.messages.length > 0 || this.#gathering.length > 1 || this.#closing !== undefined) return true;
-    const dueInMs = batch.oldestEventMs + eventDelayMs - this.#ports.clock.monotonicMs();
-    if (batch.events.length >= eventBatchMax || dueInMs <= 0) return true;
-    this.#eventTimer ??= this.#ports.clock.after(dueInMs, () => {
-      this.#eventTimer = undefined;
+    if (batch.messages.length > 0 || batch.snapshots.length > 0) return true;
+    if (this.#gathering.length > 1 || this.#closing !== undefined) return true;
+    const dueInMs = batch.oldestNoteMs + noteDelayMs - this.#ports.clock.monotonicMs();
+    if (batch.notes.length >= noteBatchMax || dueInMs <= 0) return true;
+    this.#noteTimer ??= this.#ports.clock.after(dueInMs, () => {
+      this.#noteTimer = undefined;
       this.#pump();
     });
     return false;
@@ -207,18 +241,15 @@ export class SegmentWriter {
     const { folder, epoch } = this.#start;
     const old = this.#segment;
     this.#opening = true;
-    if (old !== undefined && old.syncedThrough < old.publishedThrough) {
-      // Without syncs of its own, what the next header claims to be there must be made true first.
-      this.#makeDurable(old, old.publishedThrough).then(
-        () => this.#openNext(),
-        (error: DiskError) => {
-          this.#opening = false;
-          this.#fail(error, old.header.number);
-        },
-      );
+    if (old !== undefined && !old.isFinished && old.syncedThrough < old.publishedThrough) {
+      // Without syncs of its own: the next header says how far the disk is known to have it.
+      old.isFinished = true;
+      this.#makeDurable(old, old.publishedThrough)
+        .catch(({ code }: DiskError) => this.#events.failed(code, old.header.number))
+        .then(() => this.#openNext());
       return;
     }
-    this.#retire();
+    this.#retire('whole');
     this.#lastSegment += 1;
     const header: SegmentHeader = {
       number: this.#lastSegment,
@@ -237,6 +268,8 @@ export class SegmentWriter {
           publishedThrough: 0,
           syncedThrough: 0,
           folderSynced: false,
+          isFinished: false,
+          footer: new FooterWriter(),
         };
         this.#events.opened(header);
         this.#pump();
@@ -248,15 +281,21 @@ export class SegmentWriter {
     );
   }
 
-  /** The open segment takes no more batches. */
-  #retire(): void {
+  /** The open segment takes no more batches. One of which something failed is suspect: it gets no footer. */
+  #retire(state: 'whole' | 'suspect'): void {
     const segment = this.#segment;
     if (segment === undefined) return;
     this.#segment = undefined;
-    if (segment.publishedThrough > 0) {
-      this.#predecessor = { segment: segment.header.number, lastBatch: segment.publishedThrough };
+    const { header, file, footer, endAt, publishedThrough, syncedThrough } = segment;
+    if (publishedThrough > 0) {
+      this.#predecessor = { segment: header.number, lastBatch: publishedThrough, syncedThrough };
     }
-    segment.file.close().catch(() => undefined);
+    // It needs no sync: a footer that is not whole is passed over.
+    const last =
+      state === 'whole'
+        ? file.write(footer.encode(publishedThrough, this.#ports.digest, header.salt), endAt)
+        : Promise.resolve();
+    last.finally(() => file.close()).catch(() => undefined);
   }
 
   #write(segment: OpenSegment, batch: Batch): void {
@@ -327,20 +366,30 @@ export class SegmentWriter {
   }
 
   #publish(batch: Batch, segment: OpenSegment): void {
+    const { header, footer } = segment;
     segment.publishedThrough = batch.number;
     this.#reopenDelayMs = reopenDelayMs.first;
     for (const pending of batch.messages) {
-      this.#pendingBytes -= pending.message.content.sizeBytes;
+      const location = batch.locationOf(pending, header.number);
+      const bodyBytes = pending.bodyFile === undefined ? pending.message.content.sizeBytes : 0;
+      footer.message(pending.message.envelope, location, bodyBytes, pending.bodyFile !== undefined);
+      this.#pendingBytes -= heldBytes(pending);
       if (!pending.answered) pending.owner.answer(true);
-      pending.owner.owed({ segment: segment.header.number, ...batch.recordPlace(pending) });
+      pending.owner.owed(location);
     }
-    this.#unsyncedEvents -= batch.events.length;
+    for (const pending of batch.snapshots) {
+      footer.snapshot(pending.snapshot, batch.locationOf(pending, header.number));
+    }
+    for (const note of batch.notes) {
+      footer.note(note);
+      if (note.kind === 'event') this.#unsyncedEvents -= 1;
+    }
     // What was refused cannot come back from here on: the header of this segment excludes it.
-    for (const { message, owner } of this.#refused.splice(0)) {
-      this.#pendingBytes -= message.content.sizeBytes;
-      owner.answer(false);
+    for (const pending of this.#refused.splice(0)) {
+      this.#pendingBytes -= heldBytes(pending);
+      pending.owner.answer(false);
     }
-    this.#events.published(batch, segment.header);
+    this.#events.published(batch, header, segment.endAt);
     if (this.#buffers.length < 4) this.#buffers.push(batch.release());
   }
 
@@ -355,14 +404,19 @@ export class SegmentWriter {
     // Everything behind the first failure fails with it, stored or not ("A failed sync is final").
     const failed = this.#inFlight;
     this.#inFlight = [];
-    this.#retire();
+    this.#retire('suspect');
     const waiting = this.#gathering.splice(0);
     for (const { batch } of failed) {
-      for (const record of batch.events) this.#gatheringBatch(0).addEvent(record, batch.oldestEventMs);
+      for (const note of batch.notes) this.#gatheringBatch(0).addNote(note, batch.oldestNoteMs);
+      for (const { snapshot } of batch.snapshots) snapshot.moved(undefined);
       for (const pending of batch.messages) {
-        const { message, owner, answered } = pending;
-        if (answered) this.#gatheringBatch(message.content.sizeBytes).addMessage(message, owner, true);
-        else this.#refused.push(pending);
+        const { message, owner, answered, bodyFile } = pending;
+        if (!answered) {
+          this.#refused.push(pending);
+          continue;
+        }
+        this.#pendingBytes -= heldBytes(pending);
+        this.#addMessage(message, owner, true, bodyFile);
       }
     }
     this.#gathering.push(...waiting);
@@ -381,7 +435,7 @@ export class SegmentWriter {
     assert(this.#unsyncedEvents === 0, 'a closed spool has published every event');
     const closed = this.#closing;
     this.#closing = undefined;
-    this.#eventTimer?.cancel();
+    this.#noteTimer?.cancel();
     const segment = this.#segment;
     this.#segment = undefined;
     if (segment === undefined) {
@@ -403,4 +457,9 @@ function answerWritten(batch: Batch): void {
     pending.answered = true;
     pending.owner.answer(true);
   }
+}
+
+/** What a message that is not published yet holds of the reception budget. */
+function heldBytes({ message, recordBytes }: PendingMessage): number {
+  return message.content.sizeBytes + recordBytes;
 }

@@ -5,11 +5,16 @@ import { type BatchPosition, beforeAll, comparePositions, type Watermark } from 
 import type { DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId } from '../message/messageId.ts';
+import type { QueueName } from '../message/names.ts';
+import type { QueueState } from '../message/queueState.ts';
 import { SeededRandom } from '../simulation/seededRandom.ts';
 import { type Fault, SimulatedDisk } from '../simulation/simulatedDisk.ts';
 import { VirtualClock } from '../simulation/virtualClock.ts';
 import { BatchReader } from './batchReader.ts';
+import type { OwedMail, OwedMessage } from './copyForward.ts';
 import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from './frame.ts';
+import type { HoldReason } from './owed.ts';
+import type { SnapshotRecipient } from './record.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { drain, eventOf, messageOf, settled } from './samples.testing.ts';
 import { SegmentSpool } from './segmentSpool.ts';
@@ -20,7 +25,12 @@ const folder = '/spool';
 const digest = systemDigest();
 
 /** Small segments and batches, so that a run of some seconds rolls over and splits as a busy day does. */
-const sizes = { segmentBytes: 96 * 1024, batchBytes: 32 * 1024, overlapBytes: 4 * 1024 };
+const sizes = {
+  segmentBytes: 20 * 1024,
+  batchBytes: 16 * 1024,
+  overlapBytes: 4 * 1024,
+  bodyFileBytes: 12 * 1024,
+};
 
 /** A way to get one step wrong, put between the spool and its ports: the product carries no switches. */
 interface Mistake {
@@ -32,6 +42,10 @@ interface Mistake {
   watermark?(watermark: Watermark): Watermark;
   /** What the spool is told instead of the cursor. */
   recorded?(cursor: BatchPosition): BatchPosition;
+  /** What it is told of the mail that is owed. */
+  mail?(mail: OwedMail): OwedMail;
+  /** A terminal outcome was put. */
+  settled?(message: Message, disk: Disk): void;
 }
 
 interface Recipient {
@@ -42,8 +56,14 @@ interface Recipient {
   rows: number;
 }
 
+/** What was put since the youngest that is known to be durable, that one first. */
+interface Remembered<T> {
+  readonly put: T[];
+}
+
 interface Message {
   readonly put: NewMessage;
+  readonly held: Remembered<HoldReason | undefined>;
   answer: 'pending' | 'accepted' | 'refused';
   location: SpoolLocation | undefined;
   readonly recipients: readonly Recipient[];
@@ -55,12 +75,20 @@ interface WorldOptions {
   readonly durability?: Durability;
 }
 
+type Given =
+  | { readonly recipient: Recipient; readonly kind: DeliveryEventKind; readonly attempts: number }
+  /** A state or a hold. */
+  | { readonly remembered: Remembered<unknown> };
+
+const queues: readonly QueueName[] = ['a.test/v', 'b.test/v', 'c.test/v'];
+const atRest = { retryStep: 0, retryAtMs: 0 };
+
 const faults: readonly Fault[] = [
   ...(['sync', 'sync', 'sync', 'syncFolder', 'write', 'write', 'open', 'read', 'list', 'unlink'] as const),
 ];
 
 /** The spool beside a ledger that knows what was promised, on a disk that fails and forgets. */
-class World {
+class World implements OwedMail {
   readonly random: SeededRandom;
   readonly disk: SimulatedDisk;
   readonly clock = new VirtualClock();
@@ -68,6 +96,10 @@ class World {
   readonly ids = new Set<string>();
   spool!: SegmentSpool;
   failures = 0;
+  copies = 0;
+  readonly #queueStates = new Map<QueueName, Remembered<QueueState>>(
+    queues.map((queue) => [queue, { put: [{ queue, retryStep: 0, retryAtMs: 0 }] }]),
+  );
   readonly #mistake: Mistake;
   readonly #durability: Durability;
   readonly #faults: readonly Fault[];
@@ -81,9 +113,11 @@ class World {
   #life = 0;
   #isRecovering = false;
   #stepsToCrash = 0;
+  /** What a callback of the spool found to be broken. */
+  #broken: string | undefined;
   #isStarted = false;
-  /** Events put and not yet published, oldest first: the spool publishes in order. */
-  #given: { recipient: Recipient; kind: DeliveryEventKind; attempts: number }[] = [];
+  /** Put and not yet published, oldest first: the spool publishes in order, and counts its events. */
+  #given: Given[] = [];
 
   constructor(seed: number, { mistake = {}, durability = 'sync' }: WorldOptions = {}) {
     this.random = new SeededRandom(seed);
@@ -124,7 +158,6 @@ class World {
     this.#isRecovering = false;
     if (result.kind === 'disk') return this.start();
     if (result.kind !== 'recovered') throw new Error(`not recovered: ${JSON.stringify(result)}`);
-    this.#check(result);
     const life = this.#life;
     this.#watermark = undefined;
     this.spool = new SegmentSpool(
@@ -143,6 +176,8 @@ class World {
       },
       sizes,
     );
+    await this.#check(result);
+    this.spool.ownedBy(this.#mistake.mail?.(this) ?? this);
     this.#reader = new BatchReader(this.#seenDisk, this.#digest, folder, this.#cursor);
     if (this.random.oneIn(4)) this.disk.fail(this.random.pick(this.#faults));
     this.#isStarted = false;
@@ -151,15 +186,19 @@ class World {
     });
   }
 
+  get #recorded(): BatchPosition {
+    if (!this.#hasCursor) return beforeAll;
+    return this.#durability === 'sync' ? this.#cursor : { ...this.#cursor, batch: 0 };
+  }
+
   #beginRecovery(): ReturnType<typeof recover> {
     this.#isRecovering = true;
-    const cursorEpoch = this.#hasCursor ? this.#cursor.epoch : 0;
-    return recover({ disk: this.#seenDisk, digest: this.#digest }, folder, cursorEpoch);
+    return recover({ disk: this.#seenDisk, digest: this.#digest }, folder, this.#recorded);
   }
 
   /** What a restart finds against what was promised (spool-model: I1, I3 to I5, check451). */
-  #check(recovered: Recovered): void {
-    const owed = new Map(recovered.owed.map((one) => [formatMessageId(one.id), one]));
+  async #check(recovered: Recovered): Promise<void> {
+    const owed = new Map(Array.from(recovered.owed, (one) => [formatMessageId(one.id), one]));
     for (const [key, message] of this.messages) {
       const there = owed.get(key);
       owed.delete(key);
@@ -167,6 +206,7 @@ class World {
       if (there !== undefined) {
         message.answer = 'accepted';
         message.location = there.location;
+        foundAmong(message.held, there.recipients[0]!.heldFor, `hold of ${key}`);
       }
       if (message.answer !== 'accepted') continue;
       message.recipients.forEach((recipient, index) => {
@@ -182,8 +222,16 @@ class World {
         recipient.attemptsPublished = still.attempts;
       });
     }
+    for (const queue of queues) {
+      const found = recovered.owed.queueStates.get(queue)?.state ?? { queue, ...atRest };
+      foundAmong(this.#queueStates.get(queue)!, found, `state of ${queue}`);
+    }
     expect([...owed.keys()], 'owed, yet never put').toEqual([]);
     for (const [key, message] of this.messages) if (message.answer === 'pending') this.messages.delete(key);
+    for (const message of this.messages.values()) {
+      if (isOpen(message) && message.put.content.sizeBytes >= sizes.bodyFileBytes)
+        await this.#readBack(message);
+    }
   }
 
   #put(): void {
@@ -194,11 +242,12 @@ class World {
     this.ids.add(key);
     const put = messageOf(id, {
       recipients: 1 + this.random.below(3),
-      bodyBytes: this.random.oneIn(20) ? this.random.below(60_000) : this.random.below(9000),
+      bodyBytes: this.random.oneIn(8) ? this.random.below(24_000) : this.random.below(6000),
       durability: this.#durability,
     });
     const message: Message = {
       put,
+      held: { put: [undefined] },
       answer: 'pending',
       location: undefined,
       recipients: put.envelope.recipients.map(() => ({
@@ -227,21 +276,78 @@ class World {
     if (!this.#isStarted) return;
     const message = this.#pickOwed();
     if (message === undefined) return;
+    // Nobody tries what is held; what was tried already may still come to its end.
+    if (kind === 'deferred' && message.held.put.at(-1) !== undefined) return;
     const index = message.recipients.findIndex(({ outcome }) => outcome === 'none');
     const recipient = message.recipients[index]!;
     recipient.attempts += 1;
     if (kind !== 'deferred') recipient.outcome = 'given';
-    this.spool.putEvent({
-      event: eventOf(message.put.envelope, index, kind, recipient.attempts),
-      messageSegment: message.location!.segment,
-    });
+    this.spool.putEvent(
+      eventOf(message.put.envelope, index, kind, recipient.attempts),
+      message.location!.segment,
+    );
     this.#given.push({ recipient, kind, attempts: recipient.attempts });
+    if (kind !== 'deferred') this.#mistake.settled?.(message, this.disk);
+  }
+
+  #queueState(): void {
+    if (!this.#isStarted) return;
+    const queue = this.random.pick(queues);
+    const isAtRest = this.random.oneIn(3);
+    const state = isAtRest ? { queue, ...atRest } : { queue, retryStep: 1, retryAtMs: 1 + this.random.u32() };
+    this.spool.putQueueState(state);
+    this.#remember(this.#queueStates.get(queue)!, state);
+  }
+
+  #hold(): void {
+    const message = this.#isStarted ? this.#pickOwed() : undefined;
+    if (message === undefined) return;
+    this.#holdMessage(message, this.random.pick(['damaged', 'deadly', undefined] as const));
+  }
+
+  #holdMessage(message: Message, reason: HoldReason | undefined): void {
+    this.spool.hold(message.put.envelope.id, reason);
+    this.#remember(message.held, reason);
+  }
+
+  #remember<T>(remembered: Remembered<T>, value: T): void {
+    this.#given.push({ remembered });
+    remembered.put.push(value);
+  }
+
+  owedIn(segment: number): readonly OwedMessage[] {
+    return [...this.messages.values()].flatMap(({ put, location, recipients }, handle) => {
+      const isOwed = location?.segment === segment && recipients.some(({ outcome }) => outcome === 'none');
+      return isOwed ? [{ handle, id: put.envelope.id, location, isDamaged: false }] : [];
+    });
+  }
+
+  recipientsOf(messages: readonly OwedMessage[]): readonly (readonly SnapshotRecipient[])[] {
+    return messages.map(({ id }) => {
+      const { recipients, held } = this.messages.get(formatMessageId(id))!;
+      const heldFor = held.put.at(-1);
+      return recipients.flatMap(({ outcome, attempts }, index) =>
+        outcome === 'none' ? [{ index, attempts, nextTryMs: attempts === 0 ? 0 : 5, heldFor }] : [],
+      );
+    });
+  }
+
+  moved({ id }: OwedMessage, to: SpoolLocation): void {
+    this.copies += 1;
+    this.messages.get(formatMessageId(id))!.location = to;
+  }
+
+  damaged({ id }: OwedMessage): void {
+    this.#broken ??= `damaged: ${formatMessageId(id)}`;
   }
 
   /** Before a delivery the message is read: what was stored, byte for byte. */
   async readBack(): Promise<void> {
     const message = this.#pickOwed();
-    if (message === undefined) return;
+    if (message !== undefined) await this.#readBack(message);
+  }
+
+  async #readBack(message: Message): Promise<void> {
     const read = await this.settle(this.spool.read(message.location!));
     if (read.kind === 'unreadable') return expect(read.code).toBe('EIO');
     const { envelope, content } = message.put;
@@ -260,11 +366,22 @@ class World {
   }
 
   notePublished(): void {
-    while (this.#given.length > this.spool.unsyncedEvents) {
-      const { recipient, kind, attempts } = this.#given.shift()!;
+    let events = this.#given.filter((one) => 'kind' in one).length;
+    while (events > this.spool.unsyncedEvents) {
+      const given = this.#given.shift()!;
+      if ('remembered' in given) {
+        given.remembered.put.splice(0, given.remembered.put.length - this.#laterOf(given.remembered) - 1);
+        continue;
+      }
+      events -= 1;
+      const { recipient, kind, attempts } = given;
       recipient.attemptsPublished = attempts;
       if (kind !== 'deferred') recipient.outcome = 'published';
     }
+  }
+
+  #laterOf(remembered: Remembered<unknown>): number {
+    return this.#given.filter((one) => 'remembered' in one && one.remembered === remembered).length;
   }
 
   async record(): Promise<void> {
@@ -287,7 +404,9 @@ class World {
         throw new Error(`recorder met damage: ${JSON.stringify(read)}`);
       return;
     }
-    for (const { position, events } of read) {
+    for (const { position, events, damage } of read) {
+      if (damage !== undefined && this.#mistake.watermark === undefined)
+        throw new Error('recorder met damage');
       expect(comparePositions(position, this.#cursor), 'recorded out of order').toBeGreaterThan(0);
       this.#cursor = position;
       for (const event of events) {
@@ -330,17 +449,18 @@ class World {
     else if (choice < 30) disk.fail(random.pick(this.#faults));
     else if (choice < 36) await this.record();
     else if (choice < 37) await this.readBack();
+    else if (choice < 39) this.#queueState();
+    else if (choice < 40) this.#hold();
     else if (choice < 50) clock.advance(random.below(200));
     else disk.step();
     await drain();
     this.notePublished();
+    if (this.#broken !== undefined) throw new Error(this.#broken);
   }
 
   /** Everything still owed is delivered; then nothing may be left but rows, and one segment. */
   async finish(): Promise<void> {
     this.disk.heal();
-    const isOpen = ({ answer, recipients }: Message): boolean =>
-      answer !== 'refused' && recipients.some(({ outcome }) => outcome === 'none');
     for (let calm = 0; [...this.messages.values()].some(isOpen); calm++) {
       if (calm > 20_000) throw new Error('it never drains');
       this.#event('delivered');
@@ -371,6 +491,17 @@ class World {
   }
 }
 
+/** It may have been accepted, and has a recipient without an outcome. */
+function isOpen({ answer, recipients }: Message): boolean {
+  return answer !== 'refused' && recipients.some(({ outcome }) => outcome === 'none');
+}
+
+/** A restart finds what was durable, or what was put since. */
+function foundAmong<T>(remembered: Remembered<T>, found: T, what: string): void {
+  expect(remembered.put, `${what} forgotten`).toContainEqual(found);
+  remembered.put.splice(0, remembered.put.length, found);
+}
+
 /** One run: five busy times, each ended by a crash, then rest. Rejects with what was broken. */
 async function runSeed(seed: number, options?: WorldOptions): Promise<World> {
   const world = new World(seed, options);
@@ -393,15 +524,18 @@ const firstSeed = Number(process.env.SPOOL_SEED ?? 1);
 test(`nothing promised is lost, revived or recorded twice, over ${seeds} seeds of crashes and failing syncs`, async () => {
   let failures = 0;
   let messages = 0;
+  let copies = 0;
   for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
     const world = await runSeed(seed);
     failures += world.failures;
     messages += world.ids.size;
+    copies += world.copies;
   }
   // One seed looked at by itself may be an idle one.
   if (seeds < 100) return;
   expect(failures).toBeGreaterThan(seeds / 2);
   expect(messages).toBeGreaterThan(seeds * 20);
+  expect(copies).toBeGreaterThan(seeds);
 }, 600_000);
 
 test('with durability os the same holds for processes that die, over 100 seeds', async () => {
@@ -441,6 +575,8 @@ function overHeaders(disk: Disk, otherwise: (header: SegmentHeader) => SegmentHe
     },
   }));
 }
+
+const isContents = (path: string): boolean => path.includes('/bodies');
 
 const nothing = async (): Promise<void> => undefined;
 
@@ -547,6 +683,44 @@ const mistakes: Readonly<Record<string, Mistake>> = {
   'the recorder reads past the watermark': {
     watermark: (watermark) => ({ ...watermark, batch: watermark.batch + 1 }),
   },
+  'a content file is not synced': {
+    disk: (disk) =>
+      over(disk, {
+        async open(path, how, mode) {
+          const file = await disk.open(path, how, mode);
+          return isContents(path) ? { ...file, sync: nothing } : file;
+        },
+      }),
+  },
+  'the folder of content files is not synced': {
+    disk: (disk) =>
+      over(disk, {
+        syncFolder: async (path) => (isContents(path) ? undefined : disk.syncFolder(path)),
+      }),
+  },
+  'a content file goes before the last outcome is durable': {
+    settled({ put, recipients }, disk) {
+      if (recipients.some(({ outcome }) => outcome === 'none')) return;
+      disk.unlink(`${folder}/bodies/${formatMessageId(put.envelope.id)}`).catch(() => undefined);
+    },
+  },
+  'a message that was copied is looked for where it was': {
+    mail: (mail) => overMail(mail, { moved: () => undefined }),
+  },
+  'a copy forgets the attempts': {
+    mail: (mail) =>
+      overMail(mail, {
+        recipientsOf: (messages) =>
+          mail.recipientsOf(messages).map((owed) => owed.map((one) => ({ ...one, attempts: 0 }))),
+      }),
+  },
+  'a copy forgets that its message is held': {
+    mail: (mail) =>
+      overMail(mail, {
+        recipientsOf: (messages) =>
+          mail.recipientsOf(messages).map((owed) => owed.map((one) => ({ ...one, heldFor: undefined }))),
+      }),
+  },
   'no CRC is checked': { digest: { crc32: () => 0 } },
   'the epoch of before is used again': {
     recovered: (recovered) => ({ ...recovered, epoch: Math.max(1, recovered.epoch - 1) }),
@@ -568,6 +742,16 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     disk: (disk) => overHeaders(disk, (header) => ({ ...header, predecessor: undefined })),
   },
 };
+
+function overMail(mail: OwedMail, changed: Partial<OwedMail>): OwedMail {
+  return {
+    owedIn: (segment) => mail.owedIn(segment),
+    recipientsOf: (messages) => mail.recipientsOf(messages),
+    moved: (message, to) => mail.moved(message, to),
+    damaged: (message) => mail.damaged(message),
+    ...changed,
+  };
+}
 
 function counting({ predecessor, ...header }: SegmentHeader, more: number): SegmentHeader {
   return {

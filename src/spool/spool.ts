@@ -1,7 +1,10 @@
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
+import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
-import type { EventRecord } from './record.ts';
+import type { QueueState } from '../message/queueState.ts';
+import type { OwedMail } from './copyForward.ts';
+import type { HoldReason } from './owed.ts';
 
 /** What a positive reply waits for: on disk, handed to the kernel, in memory (powermta b.10). */
 export type Durability = 'sync' | 'os' | 'none';
@@ -28,8 +31,19 @@ export interface Spool {
   /** A new id, never used before in this folder. */
   nextId(): MessageId;
   putMessage(message: NewMessage, owner: MessageOwner): void;
-  /** Outcomes and deferrals. They become durable within 100 ms or with the next message. */
-  putEvent(record: EventRecord): void;
+  /**
+   * Outcomes and deferrals. They become durable within 100 ms or with the next message. `messageSegment`:
+   * where the message lies at this moment.
+   */
+  putEvent(event: DeliveryEvent, messageSegment: number): void;
+  /** What is to be remembered of a queue; the last word counts. Durable like an outcome. */
+  putQueueState(state: QueueState): void;
+  /** Keeps a message back from delivery over every restart, or (undefined) no more. Durable like an outcome. */
+  hold(id: MessageId, reason: HoldReason | undefined): void;
+  /** Who is asked when messages are to be copied forward; without it none are. */
+  ownedBy(mail: OwedMail): void;
+  /** Frees what may be freed. It happens by itself when cursors move; call it now and then all the same. */
+  reclaim(): void;
   /** The stored message, checked against its CRCs. */
   read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure>;
   /** Every cursor has passed this batch: segments up to it may go when nothing in them is owed. */

@@ -8,7 +8,7 @@ export type ToEngine =
       readonly kind: 'start';
       readonly config: Config;
       readonly spoolFolder: string;
-      readonly cursorEpoch: number;
+      readonly recorded: BatchPosition;
       /** false: deliver what the folder owes, accept nothing (an engine that is not configured any more). */
       readonly accepts: boolean;
     }

@@ -69,7 +69,7 @@ class EngineProcess {
 
   async #start(order: Extract<ToEngine, { kind: 'start' }>): Promise<void> {
     this.#begun = true;
-    const { config, spoolFolder, cursorEpoch, accepts } = order;
+    const { config, spoolFolder, recorded, accepts } = order;
     const log = systemLog({ file: config.logFile.value, level: 'info' });
     process.on('uncaughtException', (error) => {
       // A broken promise of our own code: the spool survives, the supervisor starts another engine.
@@ -90,7 +90,7 @@ class EngineProcess {
           digest: systemDigest(),
           log,
         },
-        { config, spoolFolder, cursorEpoch, accepts, published: (watermark) => this.#published(watermark) },
+        { config, spoolFolder, recorded, accepts, published: (watermark) => this.#published(watermark) },
       ));
     if (engine instanceof Engine) {
       this.#engine = engine;

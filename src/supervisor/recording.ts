@@ -2,7 +2,7 @@ import { type AcctBatch, AcctFile } from '../accounting/acctWriter.ts';
 import { Recorder } from '../accounting/recorder.ts';
 import type { Clock, Digest, Disk, Log } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
-import { type BatchPosition, beforeAll, type Watermark } from '../message/batchPosition.ts';
+import { type BatchPosition, beforeAll, isAfter, type Watermark } from '../message/batchPosition.ts';
 import { BatchReader } from '../spool/batchReader.ts';
 
 export interface RecordingPorts {
@@ -71,9 +71,10 @@ export class Recording {
     return new Recording(ports, files, wantsReceipts, recorded);
   }
 
-  /** The largest epoch any cursor names for an engine: its next start must lie above it. */
-  cursorEpoch(engine: string): number {
-    return Math.max(0, ...this.#files.map((file) => file.durable.get(engine)?.epoch ?? 0));
+  /** The last batch of an engine that any file has read: it was on disk, and the next epoch lies above its own. */
+  readThrough(engine: string): BatchPosition {
+    const read = [this.#recorder.fetched(engine), ...this.#files.map((file) => file.durable.get(engine))];
+    return read.reduce<BatchPosition>((last, at) => (at && isAfter(at, last) ? at : last), beforeAll);
   }
 
   /** Reads that engine's spool from its cursor on. */
@@ -108,6 +109,10 @@ export class Recording {
         throw Object.assign(new Error(`${read.segment} is damaged at byte ${read.at}`), { code: 'damaged' });
       }
       if (read.length === 0) continue;
+      for (const { damage } of read) {
+        if (damage !== undefined)
+          this.#ports.log.write('error', 'accounting.rowsLost', { engine, ...damage });
+      }
       return read.map(({ position, events, envelopes }) => ({
         engine,
         position,

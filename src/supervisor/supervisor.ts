@@ -248,7 +248,7 @@ class SupervisedEngine {
     await child.start({
       config: this.#options.config,
       spoolFolder: this.#folder,
-      cursorEpoch: this.#recording.cursorEpoch(this.name),
+      recorded: this.#recording.readThrough(this.name),
       accepts: this.#accepts,
     });
     this.#hasStarted = true;

@@ -1,0 +1,88 @@
+import type { Digest, DiskFile } from '../base/ports.ts';
+import { batchHeaderBytes, frameBytes, type SegmentHeader } from './frame.ts';
+import { recordType, type SpoolRecord, wholeRecords } from './record.ts';
+import { isWhole, payloadOf, type RecordPlace, recordHeaderBytes } from './recordFrame.ts';
+import type { FoundBatch } from './segmentFile.ts';
+
+/** Something that was on disk cannot be read any more. */
+export interface Damage {
+  readonly segment: number;
+  /** Offset in the segment's file, and length, bytes. */
+  readonly at: number;
+  readonly sizeBytes: number;
+}
+
+/** A record that can be read, or the place of one or more that cannot. */
+export type Salvaged = SpoolRecord | 'gap';
+
+/** Where a damaged batch lies: up to the next one that was found, or to the end. */
+export function damageOf(
+  segment: number,
+  from: number,
+  batch: FoundBatch | undefined,
+  next: FoundBatch | undefined,
+  endAt: number,
+): Damage {
+  if (batch !== undefined) return { segment, at: batch.startAt, sizeBytes: frameBytes(batch.header) };
+  return { segment, at: from, sizeBytes: Math.max(0, (next?.startAt ?? endAt) - from) };
+}
+
+/** What can still be read of a damaged batch, in its order, and where something is missing. */
+export async function salvage(
+  file: Pick<DiskFile, 'read'>,
+  { at, sizeBytes }: Damage,
+  batch: FoundBatch | undefined,
+  { salt }: SegmentHeader,
+  digest: Digest,
+): Promise<readonly Salvaged[]> {
+  const recordsAt = at + batchHeaderBytes;
+  const recordBytes = batch?.header.recordBytes ?? Math.max(0, sizeBytes - batchHeaderBytes);
+  const bytes = await file.read(recordsAt, recordBytes);
+  const salvaged: Salvaged[] = [];
+  for (const place of wholePlaces(bytes, digest, salt)) {
+    salvaged.push(place === 'gap' ? 'gap' : (readPlace(bytes, place, recordsAt) ?? 'gap'));
+  }
+  // Without its header nobody knows how many records it had.
+  if (batch === undefined || bytes.length < recordBytes) salvaged.push('gap');
+  return salvaged;
+}
+
+function readPlace(bytes: Uint8Array, place: RecordPlace, base: number): SpoolRecord | undefined {
+  try {
+    return wholeRecords[place.type]?.(payloadOf(bytes, place), {
+      at: base + place.at,
+      bytes: place.sizeBytes,
+    });
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+const knownTypes: ReadonlySet<number> = new Set(Object.values(recordType));
+
+/** Every whole record; behind a broken one the next is looked for at each byte, for its length may be wrong. */
+function* wholePlaces(bytes: Uint8Array, digest: Digest, salt: number): Iterable<RecordPlace | 'gap'> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let inGap = false;
+  for (let at = 0; at < bytes.length; ) {
+    const place = at + recordHeaderBytes <= bytes.length ? placeAt(view, at) : undefined;
+    if (place !== undefined && knownTypes.has(place.type) && isWhole(bytes, place, digest, salt)) {
+      inGap = false;
+      yield place;
+      at += place.sizeBytes;
+      continue;
+    }
+    if (!inGap) yield 'gap';
+    inGap = true;
+    at += 1;
+  }
+}
+
+function placeAt(view: DataView, at: number): RecordPlace {
+  return {
+    type: view.getUint32(at, true),
+    at,
+    sizeBytes: recordHeaderBytes + view.getUint32(at + 4, true),
+  };
+}
