@@ -26,6 +26,11 @@ export class SeededRandom implements Random {
     return this.below(n) === 0;
   }
 
+  /** True with that probability, from 0 to 1. */
+  chance(rate: number): boolean {
+    return rate > 0 && this.u32() < rate * 0x1_0000_0000;
+  }
+
   pick<T>(from: readonly T[]): T {
     return from[this.below(from.length)]!;
   }
