@@ -1,4 +1,4 @@
-/** Where in the dialogue a receiver misbehaves. `dot`: content complete, not taken; `taken`: kept, not answered. */
+/** Where in the dialogue a receiver makes trouble. `dot`: content complete; `taken`: kept, not yet answered. */
 export type ReceiverStage =
   | 'greeting'
   | 'ehlo'
@@ -14,15 +14,15 @@ export type ReceiverStage =
 export interface ReceiverTrouble {
   readonly at: ReceiverStage;
   /**
-   * `close`: 421 and an orderly end. `silence`: nothing is answered any more. `hangUp`: FIN without a reply.
-   * `reset`: RST without a reply.
+   * `defer`: 451 instead of a yes. `close`: 421 and an orderly end. `silence`: nothing is answered any more.
+   * `hangUp`: FIN without a reply. `reset`: RST without a reply.
    */
-  readonly how: 'close' | 'silence' | 'hangUp' | 'reset';
-  /** Chance each time the stage is reached (for `content`: once a content, at any byte). */
+  readonly how: 'defer' | 'close' | 'silence' | 'hangUp' | 'reset';
+  /** Chance each time the stage is reached; for `content` once a content, at any byte. */
   readonly rate: number;
 }
 
-/** How a modelled ISP behaves, as data. Zero, empty or false: it does not. Rates are chances from 0 to 1. */
+/** How a modelled ISP behaves, as data. Zero or empty: it does not. Rates are chances from 0 to 1. */
 export interface ReceiverBehaviour {
   /** EHLO keywords; undefined: it knows HELO only. */
   readonly extensions: readonly string[] | undefined;
@@ -30,28 +30,31 @@ export interface ReceiverBehaviour {
   readonly maxConnections: number;
   /** What one too many gets. */
   readonly overConnections: 'close' | 'reset';
-  /** Messages per connection; MAIL after that gets 421. */
+  /** Messages a connection; MAIL after that gets 421. */
   readonly maxMessagesPerConnection: number;
   /** Messages from one client address in `rateWindowMs`; MAIL beyond gets 451. */
   readonly rateMessages: number;
   readonly rateWindowMs: number;
   /** How long a (client, sender, recipient) is greylisted with 450 from its first RCPT on. */
   readonly greylistMs: number;
-  /** After a 421 the client address gets 421 for a greeting during this time, doubled for each more. */
+  /** After a 421 the client address gets 421 as greeting for this time; doubled for each that follows. */
   readonly escalationMs: number;
-  /** Recipients that are refused with 5xx for good. */
+  /** Of the recipients, how many are refused for good. */
   readonly refuseRate: number;
-  /** Recipients that are deferred with 4xx 1 to `deferTimes` times. */
+  /** Of the others, how many are deferred, 1 to `deferTimes` times. */
   readonly deferRate: number;
   readonly deferTimes: number;
-  /** Of those, how many are judged at the final dot rather than at RCPT. */
+  /** Of both, how many are judged at the final dot rather than at RCPT. */
   readonly atDotRate: number;
   readonly troubles: readonly ReceiverTrouble[];
   /** Each reply waits from 0 to this. */
   readonly tarpitMs: number;
-  /** Replies of several lines, without enhanced codes, without text, in several writes. */
+  /** Per reply: several lines, no enhanced code or no text at all. All legal. */
   readonly oddReplyRate: number;
-  /** It hangs up on a client that says nothing for so long. */
+  /** Per content: it is not read for up to `stallMs`. */
+  readonly stallRate: number;
+  readonly stallMs: number;
+  /** It closes on a client that says nothing for so long. */
   readonly idleMs: number;
 }
 
@@ -62,4 +65,64 @@ export type RecipientFate =
   | { readonly kind: 'defer'; readonly at: 'rcpt' | 'dot'; readonly times: number };
 
 /** Accepts everything at once. */
-export declare const friendlyReceiver: ReceiverBehaviour;
+export const friendlyReceiver: ReceiverBehaviour = {
+  extensions: ['PIPELINING', '8BITMIME', 'SIZE 35882577', 'ENHANCEDSTATUSCODES', 'SMTPUTF8'],
+  maxConnections: 0,
+  overConnections: 'close',
+  maxMessagesPerConnection: 0,
+  rateMessages: 0,
+  rateWindowMs: 0,
+  greylistMs: 0,
+  escalationMs: 0,
+  refuseRate: 0,
+  deferRate: 0,
+  deferTimes: 0,
+  atDotRate: 0,
+  troubles: [],
+  tarpitMs: 0,
+  oddReplyRate: 0,
+  stallRate: 0,
+  stallMs: 0,
+  idleMs: 300_000,
+};
+
+const half = { extensions: ['8BITMIME'] };
+
+/** Kinds of ISP, for a world to choose from. */
+export const receiverModels: Readonly<Record<string, ReceiverBehaviour>> = {
+  friendly: friendlyReceiver,
+  lockStep: { ...friendlyReceiver, ...half, oddReplyRate: 0.3, tarpitMs: 2_000 },
+  ancient: { ...friendlyReceiver, extensions: undefined, oddReplyRate: 0.5 },
+  busy: {
+    ...friendlyReceiver,
+    maxConnections: 2,
+    maxMessagesPerConnection: 5,
+    rateMessages: 20,
+    rateWindowMs: 600_000,
+  },
+  escalating: { ...friendlyReceiver, maxConnections: 1, overConnections: 'reset', escalationMs: 60_000 },
+  greylisting: { ...friendlyReceiver, greylistMs: 300_000, refuseRate: 0.05 },
+  choosy: { ...friendlyReceiver, refuseRate: 0.1, deferRate: 0.2, deferTimes: 3, atDotRate: 0.3 },
+  slow: { ...friendlyReceiver, tarpitMs: 60_000, stallRate: 0.2, stallMs: 120_000 },
+  unreliable: {
+    ...friendlyReceiver,
+    deferRate: 0.1,
+    deferTimes: 2,
+    troubles: [
+      { at: 'greeting', how: 'hangUp', rate: 0.05 },
+      { at: 'greeting', how: 'silence', rate: 0.02 },
+      { at: 'ehlo', how: 'close', rate: 0.03 },
+      { at: 'mail', how: 'defer', rate: 0.02 },
+      { at: 'rcpt', how: 'hangUp', rate: 0.02 },
+      { at: 'rcpt', how: 'close', rate: 0.02 },
+      { at: 'data', how: 'defer', rate: 0.02 },
+      { at: 'content', how: 'reset', rate: 0.05 },
+      { at: 'dot', how: 'hangUp', rate: 0.03 },
+      { at: 'dot', how: 'close', rate: 0.03 },
+      { at: 'taken', how: 'hangUp', rate: 0.02 },
+      { at: 'taken', how: 'silence', rate: 0.02 },
+      { at: 'rset', how: 'hangUp', rate: 0.05 },
+      { at: 'quit', how: 'reset', rate: 0.2 },
+    ],
+  },
+};
