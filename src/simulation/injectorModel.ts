@@ -1,7 +1,9 @@
 import type { Endpoint } from '../base/ports.ts';
 import type { Agenda } from './agenda.ts';
+import { InjectorClient, type InjectorHouse, type Told } from './injectorClient.ts';
+import { draftMessage, type MailDraft } from './mailDraft.ts';
 import type { SeededRandom } from './seededRandom.ts';
-import type { SimulatedNet } from './simulatedNet.ts';
+import type { SimulatedHost, SimulatedNet } from './simulatedNet.ts';
 
 /** Chances from 0 to 1, per message. */
 export interface InjectorBehaviour {
@@ -9,19 +11,30 @@ export interface InjectorBehaviour {
   readonly pipelineRate: number;
   /** Goes away in the middle of the content. */
   readonly abortRate: number;
-  /** Resets or ends right behind the final dot and reads no reply. */
+  /** Resets the connection soon behind the end of the content. */
   readonly vanishRate: number;
-  /** FIN behind the final dot, and waits for the reply. */
+  /** FIN behind the end of the content, and waits for the reply. */
   readonly halfCloseRate: number;
-  /** RSET after the recipients, then another message. */
+  /** RSET after the recipients. */
   readonly resetRate: number;
-  /** Another message on the same connection. */
+  /** Goes on with another message on the same connection. */
   readonly reuseRate: number;
   /** Content beyond 1 MiB. */
   readonly largeRate: number;
-  /** BDAT instead of DATA. */
+  /** BDAT instead of DATA, where the server offers it. */
   readonly chunkingRate: number;
 }
+
+export const politeInjector: InjectorBehaviour = {
+  pipelineRate: 0.5,
+  abortRate: 0,
+  vanishRate: 0,
+  halfCloseRate: 0,
+  resetRate: 0,
+  reuseRate: 0.8,
+  largeRate: 0,
+  chunkingRate: 0,
+};
 
 /** One recipient of one submission. */
 export interface SubmissionNote {
@@ -34,11 +47,11 @@ export interface SubmissionNote {
   readonly sizeBytes: number;
   readonly clientAddress: string;
   /**
-   * `stored`: 250 to the final dot was read. `unanswered`: the final dot was written, no reply was read.
-   * `refused`: any other reply, or the client never wrote its final dot: nobody may deliver it.
+   * `stored`: 250 to the content was read. `unanswered`: the end of the content was written, no reply was
+   * read. `refused`: any other reply, or the end was never written: nobody may deliver it.
    */
-  readonly told: 'stored' | 'refused' | 'unanswered';
-  /** When the final dot was written; undefined: never. */
+  readonly told: Told;
+  /** When the end of the content was written; undefined: never. */
   readonly dotMs: number | undefined;
   /** When the outcome was known. */
   readonly toldMs: number;
@@ -66,22 +79,123 @@ export interface InjectorSetup {
   readonly behaviour: InjectorBehaviour;
 }
 
+/** Submissions in all, for each message that is to be stored: a server that refuses everything is left. */
+const triesMax = 20;
+/** After a connection that was no use: from this, doubled each time. */
+const firstRetryMs = 500;
+const lastRetryMs = 60_000;
+
 /** Clients that submit mail, remember what they were told, and come back when the engine was down. */
-export declare class InjectorModel {
-  behaviour: InjectorBehaviour;
-  readonly submissions: SubmissionNote[];
-  /** Messages of which the client knows that they are stored. */
-  stored: number;
+export class InjectorModel {
+  readonly submissions: SubmissionNote[] = [];
+  /** What the server did that no server may do. */
+  readonly violations: string[] = [];
+  /** Messages of which a client knows that they are stored. */
+  stored = 0;
+  readonly #setup: InjectorSetup;
+  readonly #house: InjectorHouse & { behaviour: InjectorBehaviour };
+  readonly #host: SimulatedHost;
+  #taken = 0;
+  #underWay = 0;
+  #open = 0;
+  #isStopped = false;
+
+  constructor(setup: InjectorSetup) {
+    const { agenda, random, pauseMs, behaviour, net, mark, addresses } = setup;
+    this.#setup = setup;
+    this.#host = net.host(`injector ${mark}`, addresses);
+    this.#house = {
+      agenda,
+      random,
+      behaviour,
+      pauseMs,
+      faultCount: 0,
+      take: () => this.#take(),
+      told: (client, draft, recipients, told, dotMs) =>
+        this.#note(client.address, draft, recipients, told, dotMs),
+      finished: (isStored) => {
+        this.#underWay -= 1;
+        if (isStored) this.stored += 1;
+      },
+      violation: (what) => this.violations.push(what),
+    };
+  }
+
+  get behaviour(): InjectorBehaviour {
+    return this.#house.behaviour;
+  }
+
+  /** May be replaced at any time; it holds from the next message on. */
+  set behaviour(behaviour: InjectorBehaviour) {
+    this.#house.behaviour = behaviour;
+  }
+
   /** Deliberate aborts and the like that have come about. */
-  faultCount: number;
+  get faultCount(): number {
+    return this.#house.faultCount;
+  }
 
-  constructor(setup: InjectorSetup);
+  start(): void {
+    const { connections, random, pauseMs, agenda } = this.#setup;
+    for (let i = 0; i < connections; i++) agenda.after(random.below(pauseMs + 1), () => this.#work(i, 0));
+  }
 
-  start(): void;
   /** No message begins any more; those under way are finished. */
-  stop(): void;
-  /** All are stored, or it was stopped; no connection is open. */
-  get isDone(): boolean;
-}
+  stop(): void {
+    this.#isStopped = true;
+  }
 
-export declare const politeInjector: InjectorBehaviour;
+  /** All are stored, or no more is tried; no connection is open. */
+  get isDone(): boolean {
+    return this.#isOver && this.#open === 0;
+  }
+
+  get #isOver(): boolean {
+    const { messages } = this.#setup;
+    return this.#isStopped || this.stored >= messages || this.#taken >= messages * triesMax;
+  }
+
+  get #mayTake(): boolean {
+    return !this.#isOver && this.stored + this.#underWay < this.#setup.messages;
+  }
+
+  /** One connection after the other, while there is something to send. */
+  #work(turn: number, failures: number): void {
+    if (this.#isOver) return;
+    const { agenda, random, addresses, to, pauseMs } = this.#setup;
+    if (!this.#mayTake) {
+      // Messages under way may yet come back.
+      agenda.after(lastRetryMs / 4, () => this.#work(turn, failures));
+      return;
+    }
+    this.#open += 1;
+    const client = new InjectorClient(this.#house, addresses[turn % addresses.length]!, () => {
+      this.#open -= 1;
+      const tries = client.wasUseful ? 0 : failures + 1;
+      const retryMs = tries === 0 ? pauseMs : Math.min(firstRetryMs * 2 ** tries, lastRetryMs);
+      agenda.after(random.below(retryMs + 1), () => this.#work(turn + 1, tries));
+    });
+    const options = { remote: to, localAddress: client.address };
+    this.#host.connect(options, (connection) => client.opened(connection), client);
+  }
+
+  #take(): MailDraft | undefined {
+    if (!this.#mayTake) return undefined;
+    this.#underWay += 1;
+    const { mark, domains, maxRecipients, random } = this.#setup;
+    const { largeRate } = this.behaviour;
+    return draftMessage(this.#taken++, { mark, domains, maxRecipients, largeRate }, random);
+  }
+
+  #note(
+    clientAddress: string,
+    { sender, number, contentHash, content }: MailDraft,
+    recipients: readonly string[],
+    told: Told,
+    dotMs: number | undefined,
+  ): void {
+    const common = { sender, message: number, contentHash, sizeBytes: content.length, clientAddress };
+    const toldMs = this.#setup.agenda.nowMs;
+    for (const recipient of recipients) this.submissions.push({ recipient, ...common, told, dotMs, toldMs });
+  }
+}

@@ -152,7 +152,7 @@ test('a recipient that got a 5xx is not tried again on the same connection', () 
     const client = hello();
     say(client, envelope('a@x.test'), atDotRate === 0 ? 'RSET|' : body, envelope('a@x.test'));
     expect(receiver.violations).toEqual(['mx connection 0: RCPT for a@x.test again after a 5xx']);
-    expect(receiver.verdicts[0]).toMatchObject({
+    expect(receiver.verdicts.find(({ code }) => code > 499)).toMatchObject({
       recipient: 'a@x.test',
       stage: atDotRate === 0 ? 'rcpt' : 'dot',
     });

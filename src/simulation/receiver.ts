@@ -22,22 +22,24 @@ export interface ReceptionNote {
   readonly isTaken: boolean;
   /** Its 250 has been written. */
   isAccepted: boolean;
-  /** Where the reply to it ends in all that was written on the connection; see `wasRead`. */
-  replyEndBytes: number;
+  /** Octets of all replies on the connection up to the one to this content; Infinity: it has none. */
+  sentBytes: number;
 }
 
-/** A reply that was written to a recipient: a refusal or deferral at any stage, or the 250 of the final dot. */
+/** A reply that was written and concerns a recipient: to RCPT, a refused DATA, the final dot; a 421 at those. */
 export interface VerdictNote {
   readonly recipient: string;
   readonly code: number;
   readonly stage: 'rcpt' | 'data' | 'dot';
   readonly atMs: number;
   readonly connection: number;
-  readonly replyEndBytes: number;
+  /** Octets of all replies on the connection up to this one. */
+  readonly sentBytes: number;
 }
 
 export interface ConnectionNote {
   readonly clientAddress: string;
+  readonly clientPort: number;
   /** Local address of the receiver. */
   readonly address: string;
   readonly openedMs: number;
@@ -120,7 +122,7 @@ export class Receiver {
       told: (session, recipient, stage, code) => {
         const { number, sentBytes } = session;
         const note = { recipient, code, stage, atMs: agenda.nowMs, connection: number };
-        this.verdicts.push({ ...note, replyEndBytes: sentBytes });
+        this.verdicts.push({ ...note, sentBytes });
       },
       closed: (session) => this.#closed(session),
     };
@@ -172,14 +174,15 @@ export class Receiver {
   }
 
   /** The client's process has read the reply that the note is about. False: not yet, or never. */
-  wasRead({ connection, replyEndBytes }: ReceptionNote | VerdictNote): boolean {
-    return this.#sockets[connection]!.peerReadBytes >= replyEndBytes;
+  wasRead({ connection, sentBytes }: ReceptionNote | VerdictNote): boolean {
+    return this.#sockets[connection]!.peerReadBytes >= sentBytes;
   }
 
   #accept(connection: SimulatedConnection): ReceiverSession {
     const clientAddress = connection.remote.address;
     const number = this.connections.push({
       clientAddress,
+      clientPort: connection.remote.port,
       address: connection.local.address,
       openedMs: this.#setup.agenda.nowMs,
       closedMs: undefined,
@@ -302,13 +305,13 @@ export class Receiver {
     }
     const notes = recipients.map((recipient): ReceptionNote => {
       const known = { recipient, sender, contentHash: hash, clientAddress, atMs, connection: number };
-      return { ...known, isTaken, isAccepted: false, replyEndBytes: Number.POSITIVE_INFINITY };
+      return { ...known, isTaken, isAccepted: false, sentBytes: Number.POSITIVE_INFINITY };
     });
     this.receptions.push(...notes);
     return (code) => {
       for (const one of notes) {
         one.isAccepted = code === 250;
-        one.replyEndBytes = session.sentBytes;
+        one.sentBytes = session.sentBytes;
       }
     };
   }

@@ -26,7 +26,7 @@ export interface ReceiverHouse {
   judgeContent(session: ReceiverSession): PlainReply | undefined;
   /** A content came whole. `isTaken`: it is kept. The function is called when the reply has been written. */
   contentCame(session: ReceiverSession, content: Uint8Array, isTaken: boolean): (code: number) => void;
-  /** A recipient was told something other than yes, or yes at the dot. */
+  /** A reply that concerns a recipient was written. */
   told(session: ReceiverSession, recipient: string, stage: 'rcpt' | 'data' | 'dot', code: number): void;
   closed(session: ReceiverSession): void;
 }
@@ -183,9 +183,9 @@ export class ReceiverSession implements ConnectionEvents {
     else if (!this.#isTrouble('rcpt', [recipient])) {
       const refusal = this.#house.judgeRecipient(this, recipient);
       if (refusal === undefined) this.recipients.push(recipient);
-      this.#reply(refusal ?? plain(250, '2.1.5', 'recipient fine'), undefined, (code) => {
-        if (refusal !== undefined) this.#house.told(this, recipient, 'rcpt', code);
-      });
+      this.#reply(refusal ?? plain(250, '2.1.5', 'recipient fine'), undefined, (code) =>
+        this.#house.told(this, recipient, 'rcpt', code),
+      );
     }
   }
 
@@ -244,7 +244,8 @@ export class ReceiverSession implements ConnectionEvents {
     const refusal = this.#house.judgeContent(this);
     const trouble =
       this.#drawTrouble('dot') ?? (refusal === undefined ? this.#drawTrouble('taken') : undefined);
-    const isTaken = refusal === undefined && (trouble === undefined || trouble.at === 'taken');
+    const isSaidNo = trouble?.how === 'close' || trouble?.how === 'defer';
+    const isTaken = refusal === undefined && trouble?.at !== 'dot' && !isSaidNo;
     if (isTaken) this.messages += 1;
     const { recipients } = this;
     const answered = this.#house.contentCame(this, content, isTaken);
