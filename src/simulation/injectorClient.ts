@@ -1,6 +1,6 @@
 import type { Connection, ConnectionEvents } from '../base/ports.ts';
 import type { Agenda } from './agenda.ts';
-import type { InjectorBehaviour } from './injectorModel.ts';
+import type { InjectorBehaviour } from './injectorBehaviour.ts';
 import { dotStuffed } from './mailContent.ts';
 import type { MailDraft } from './mailDraft.ts';
 import type { SeededRandom } from './seededRandom.ts';

@@ -1,11 +1,7 @@
 import { expect, test } from 'vitest';
 import { Agenda } from './agenda.ts';
-import {
-  type InjectorBehaviour,
-  InjectorModel,
-  type InjectorSetup,
-  politeInjector,
-} from './injectorModel.ts';
+import { type InjectorBehaviour, politeInjector } from './injectorBehaviour.ts';
+import { InjectorModel, type InjectorSetup } from './injectorModel.ts';
 import { perfectNet } from './netFaults.ts';
 import { Receiver } from './receiver.ts';
 import { friendlyReceiver, type ReceiverBehaviour } from './receiverBehaviour.ts';
