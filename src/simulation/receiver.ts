@@ -23,7 +23,7 @@ export interface ReceptionNote {
   /** Its 250 has been written. */
   isAccepted: boolean;
   /** Octets of all replies on the connection up to the one to this content; Infinity: it has none. */
-  sentBytes: number;
+  replyEndBytes: number;
 }
 
 /** A reply that was written and concerns a recipient: to RCPT, a refused DATA, the final dot; a 421 at those. */
@@ -34,7 +34,7 @@ export interface VerdictNote {
   readonly atMs: number;
   readonly connection: number;
   /** Octets of all replies on the connection up to this one. */
-  readonly sentBytes: number;
+  readonly replyEndBytes: number;
 }
 
 export interface ConnectionNote {
@@ -122,7 +122,7 @@ export class Receiver {
       told: (session, recipient, stage, code) => {
         const { number, sentBytes } = session;
         const note = { recipient, code, stage, atMs: agenda.nowMs, connection: number };
-        this.verdicts.push({ ...note, sentBytes });
+        this.verdicts.push({ ...note, replyEndBytes: sentBytes });
       },
       closed: (session) => this.#closed(session),
     };
@@ -174,8 +174,8 @@ export class Receiver {
   }
 
   /** The client's process has read the reply that the note is about. False: not yet, or never. */
-  wasRead({ connection, sentBytes }: ReceptionNote | VerdictNote): boolean {
-    return this.#sockets[connection]!.peerReadBytes >= sentBytes;
+  wasRead({ connection, replyEndBytes }: ReceptionNote | VerdictNote): boolean {
+    return this.#sockets[connection]!.peerReadBytes >= replyEndBytes;
   }
 
   #accept(connection: SimulatedConnection): ReceiverSession {
@@ -305,13 +305,13 @@ export class Receiver {
     }
     const notes = recipients.map((recipient): ReceptionNote => {
       const known = { recipient, sender, contentHash: hash, clientAddress, atMs, connection: number };
-      return { ...known, isTaken, isAccepted: false, sentBytes: Number.POSITIVE_INFINITY };
+      return { ...known, isTaken, isAccepted: false, replyEndBytes: Number.POSITIVE_INFINITY };
     });
     this.receptions.push(...notes);
     return (code) => {
       for (const one of notes) {
         one.isAccepted = code === 250;
-        one.sentBytes = session.sentBytes;
+        one.replyEndBytes = session.sentBytes;
       }
     };
   }
