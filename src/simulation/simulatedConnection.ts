@@ -31,11 +31,15 @@ export interface Owner {
   readonly ends: Set<SimulatedConnection>;
 }
 
-type Arrival = { readonly atMs: number; readonly hadReadBytes: number } & (
-  | { readonly kind: 'opened'; readonly opened: (connection: SimulatedConnection) => void }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'ended' | 'reset' }
-);
+interface Arrival {
+  readonly kind: 'opened' | 'bytes' | 'ended' | 'reset';
+  readonly atMs: number;
+  readonly hadReadBytes: number;
+  /** For `bytes`. */
+  readonly bytes: Uint8Array;
+  /** For `opened`. */
+  readonly opened: ((connection: SimulatedConnection) => void) | undefined;
+}
 
 interface Unsent {
   bytes: Uint8Array;
@@ -48,6 +52,8 @@ interface Link {
   timer: Timer | undefined;
   isBroken: boolean;
 }
+
+const noBytes = new Uint8Array(0);
 
 /** Send and receive buffers of both kernels together. */
 const windowBytes = 256 * 1024;
@@ -223,13 +229,13 @@ export class SimulatedConnection implements Connection {
       agenda.after(1_000 + random.below(600_000), () => peer.fail('ECONNRESET'));
     } else if (this.#next < this.#arrivals.length || this.#unsentBytes > 0 || random.oneIn(2)) {
       this.#resetPeer();
-    } else if (!this.#endSent) this.#send({ kind: 'ended' });
+    } else if (!this.#endSent) this.#send('ended');
     this.#close(undefined);
   }
 
   /** The first thing a client hears. */
   sendOpened(opened: (connection: SimulatedConnection) => void): void {
-    this.#send({ kind: 'opened', opened });
+    this.#send('opened', noBytes, 0, opened);
   }
 
   /** What waits may come: a partition healed. */
@@ -260,7 +266,7 @@ export class SimulatedConnection implements Connection {
     }
     if (!this.#endAsked || this.#endSent) return;
     this.#endSent = true;
-    this.#send({ kind: 'ended' });
+    this.#send('ended');
     if (this.#gotEnd) this.#close(undefined);
   }
 
@@ -275,22 +281,21 @@ export class SimulatedConnection implements Connection {
         const isLate = random.oneIn(2);
         const at = isLate ? bytes.length - 1 - random.below(6) : 1 + random.below(bytes.length - 1);
         if (at <= from) continue;
-        this.#send({ kind: 'bytes', bytes: bytes.subarray(from, at) }, hadReadBytes);
+        this.#send('bytes', bytes.subarray(from, at), hadReadBytes);
         from = at;
       }
     }
     for (; bytes.length - from > readMaxBytes; from += readMaxBytes) {
-      this.#send({ kind: 'bytes', bytes: bytes.subarray(from, from + readMaxBytes) }, hadReadBytes);
+      this.#send('bytes', bytes.subarray(from, from + readMaxBytes), hadReadBytes);
     }
-    this.#send({ kind: 'bytes', bytes: from === 0 ? bytes : bytes.subarray(from) }, hadReadBytes);
+    this.#send('bytes', from === 0 ? bytes : bytes.subarray(from), hadReadBytes);
   }
 
   #send(
-    what:
-      | { kind: 'opened'; opened: (connection: SimulatedConnection) => void }
-      | { kind: 'bytes'; bytes: Uint8Array }
-      | { kind: 'ended' | 'reset' },
+    kind: Arrival['kind'],
+    bytes: Uint8Array = noBytes,
     hadReadBytes = this.#readBytes,
+    opened?: (connection: SimulatedConnection) => void,
   ): void {
     const medium = this.#medium;
     const peer = this.#peer;
@@ -302,7 +307,7 @@ export class SimulatedConnection implements Connection {
     }
     const atMs = Math.max(peer.#lastArrivalMs, medium.agenda.nowMs + transitMs);
     peer.#lastArrivalMs = atMs;
-    peer.#arrivals.push({ ...what, atMs, hadReadBytes });
+    peer.#arrivals.push({ kind, atMs, hadReadBytes, bytes, opened });
     peer.#expect();
   }
 
@@ -310,7 +315,7 @@ export class SimulatedConnection implements Connection {
   #resetPeer(): void {
     const { agenda, random } = this.#medium;
     const peer = this.#peer;
-    if (random.oneIn(2)) this.#send({ kind: 'reset' });
+    if (random.oneIn(2)) this.#send('reset');
     else agenda.after(this.#medium.transitMs(), () => peer.#resetArrived());
   }
 
@@ -346,7 +351,7 @@ export class SimulatedConnection implements Connection {
     else if (arrival.kind === 'bytes') this.#receive(arrival.bytes);
     else if (arrival.kind === 'opened') {
       medium.witness('opened', this.local, this.remote, undefined);
-      arrival.opened(this);
+      arrival.opened!(this);
     } else this.#ended();
     this.#expect();
   };

@@ -275,3 +275,86 @@ test('the judge knows what the peer had read when it wrote, and whether it has l
   client.connection.end();
   expect(judge.isLetGo).toBe(true);
 });
+
+/** Both ends of a connection do what they like; each event is checked against the contract of `ports.ts`. */
+test('whatever happens, each end hears a prefix of what was written, in order, and one closed at the end', () => {
+  let complete = 0;
+  for (let seed = 0; seed < 300; seed++) {
+    const random = new SeededRandom(seed);
+    const rate = (): number => (random.oneIn(2) ? 0 : random.below(100) / 200);
+    const faults = { latencyMs: 30, slowRate: rate(), slowMs: 200, splitRate: rate(), resetRate: rate() };
+    const { agenda, net, client, server, connect, served, run } = world(
+      { ...faults, refuseRate: rate() / 4, blackholeRate: rate() / 4, tightWindowRate: rate() },
+      seed,
+    );
+    const ends: { end: End; written: string }[] = [];
+    const attempts = Array.from({ length: 4 }, () => connect());
+    run(200);
+    for (const end of [...attempts.map((attempt) => attempt.end), ...served]) {
+      if (end.connection !== undefined) ends.push({ end, written: '' });
+    }
+    const wasReset = new Set<End>();
+    const reset = (end: End): void => {
+      wasReset.add(end);
+      end.connection?.reset();
+    };
+    const acts: readonly ((one: { end: End; written: string }) => void)[] = [
+      (one) => {
+        if (one.end.seen.at(-1)?.startsWith('closed') || isEnded.has(one.end)) return;
+        const text = `${random.u32()} `.repeat(1 + random.below(200));
+        one.written += text;
+        write(one.end, text);
+      },
+      ({ end }) => end.connection.pause(),
+      ({ end }) => end.connection.resume(),
+      ({ end }) => {
+        if (!random.oneIn(8)) return;
+        isEnded.add(end);
+        end.connection.end();
+      },
+      ({ end }) => void (random.oneIn(20) && reset(end)),
+      () => void (random.oneIn(20) && net.partition('192.0.2.1', at.address)),
+      () => net.heal(),
+    ];
+    const isEnded = new Set<End>();
+    for (let i = 0; i < 80 && ends.length > 0; i++) {
+      random.pick(acts)(random.pick(ends));
+      run(agenda.nowMs + random.below(60));
+    }
+    if (random.oneIn(4)) random.pick([client, server]).crash(random.pick(['killed', 'powerLoss']));
+    net.heal();
+    const all = [...attempts.map((attempt) => attempt.end), ...served];
+    for (const end of all) {
+      end.connection?.resume();
+      end.connection?.end();
+    }
+    run();
+    // A RST may have been lost: who had ended already waits for ever.
+    for (const end of all) if (!end.seen.at(-1)?.startsWith('closed')) reset(end);
+    run();
+    for (const end of all) {
+      const [closed, ...more] = end.seen.filter((event) => event.startsWith('closed'));
+      expect(more).toEqual([]);
+      if (closed !== undefined) expect(end.seen.at(-1)).toBe(closed);
+      else expect(client.isDead || server.isDead).toBe(true);
+      expect(end.seen.indexOf('opened')).toBeLessThanOrEqual(0);
+    }
+    for (const { end } of attempts) {
+      const peer = served.find((one) => one.connection.remote.port === end.connection?.local.port);
+      if (peer === undefined) continue;
+      const written = (of: End): string => ends.find((one) => one.end === of)?.written ?? '';
+      expect(written(end).startsWith(peer.text)).toBe(true);
+      expect(written(peer).startsWith(end.text)).toBe(true);
+      const isOrderly =
+        end.seen.at(-1) === 'closed orderly' &&
+        peer.seen.at(-1) === 'closed orderly' &&
+        !wasReset.has(end) &&
+        !wasReset.has(peer);
+      complete += Number(isOrderly);
+      if (isOrderly)
+        expect([end.text.length, peer.text.length]).toEqual([written(peer).length, written(end).length]);
+    }
+    expect(net.openEnds).toBe(0);
+  }
+  expect(complete).toBeGreaterThan(100);
+});
