@@ -84,7 +84,7 @@ test('a message is noted for each recipient, without dots and trace, when it was
     { recipient: 'a@x.test', sender: 's@a.test', contentHash: hash, isTaken: true, isAccepted: true },
     { recipient: 'b@x.test', contentHash: hash, clientAddress: '192.0.2.1', connection: 0 },
   ]);
-  expect(receiver.wasRead(receiver.receptions[0]!)).toBe(true);
+  expect(receiver.receptions[0]!.replyEndBytes).toBe(encoder.encode(client.text).length);
   expect(say(client, 'QUIT|')).toBe('221');
   client.connection.end();
   expect(receiver.violations).toEqual([]);

@@ -93,7 +93,6 @@ export class Receiver {
   readonly #setup: ReceiverSetup;
   readonly #house: ReceiverHouse & { behaviour: ReceiverBehaviour };
   readonly #open = new Set<ReceiverSession>();
-  readonly #sockets: SimulatedConnection[] = [];
   readonly #sessions: ReceiverSession[] = [];
   readonly #seed: number;
   readonly #fates = new Map<string, RecipientFate>();
@@ -173,11 +172,6 @@ export class Receiver {
     return fate;
   }
 
-  /** The client's process has read the reply that the note is about. False: not yet, or never. */
-  wasRead({ connection, replyEndBytes }: ReceptionNote | VerdictNote): boolean {
-    return this.#sockets[connection]!.peerReadBytes >= replyEndBytes;
-  }
-
   #accept(connection: SimulatedConnection): ReceiverSession {
     const clientAddress = connection.remote.address;
     const number = this.connections.push({
@@ -190,7 +184,6 @@ export class Receiver {
       messages: 0,
     });
     const session = new ReceiverSession(this.#house, connection, number - 1);
-    this.#sockets.push(connection);
     this.#sessions.push(session);
     this.#open.add(session);
     const held = this.#count(clientAddress, (one) => !one.connection.isLetGo);

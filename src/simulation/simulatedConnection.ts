@@ -155,11 +155,6 @@ export class SimulatedConnection implements Connection {
     return this.#peer.#endAsked || this.#peer.#isGone;
   }
 
-  /** How many of our bytes the peer's process has read so far. */
-  get peerReadBytes(): number {
-    return this.#peer.#readBytes;
-  }
-
   unsentBytes(): number {
     return this.#unsentBytes;
   }
