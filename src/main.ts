@@ -7,6 +7,8 @@ import { engineWord } from './supervisor/engineChild.ts';
 const argv = process.argv.slice(2);
 // `| head` closes our output early; that is the reader's choice, not a failure.
 process.stdout.on('error', () => {});
+// Nor is a lost standard error: it is where we would complain.
+process.stderr.on('error', () => {});
 
 if (argv[0] === engineWord) {
   const { runEngine } = await import('./supervisor/engineProcess.ts');

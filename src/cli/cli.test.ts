@@ -4,13 +4,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Sink, type Verdict } from '../../test/ledger/sink.ts';
 import { systemNet } from '../base/node/net.ts';
-import { serveControl } from '../control/server.ts';
+import type { EngineStateReport, StatusReport } from '../control/reports.ts';
+import { type ControlHandler, serveControl } from '../control/server.ts';
+import { ControlRefusal } from '../control/wire.ts';
 import { AccountingTail, valueIn } from './accountingTail.ts';
 import { durationText } from './durationText.ts';
+import { engineText } from './engineText.ts';
 import { type Io, pairLines, wantsColor } from './io.ts';
 import { runProgram } from './program.ts';
 import { queueLines } from './queueList.ts';
 import { submit } from './smtpClient.ts';
+import { statusLines } from './status.ts';
 import { testMessage, withCrlf } from './testMessage.ts';
 
 let folder: string;
@@ -56,7 +60,6 @@ test('queues are a table, each with the reason why it waits', () => {
   const queue = { recipients: 12, inDelivery: 1, connections: 2, connectionsMax: 20 };
   const lines = queueLines(
     {
-      schema: 'penstock.queueList/1',
       queues: [
         { ...queue, name: 'gmail.test/mta1', nextTryMs: 61_000, lastError: '421 4.7.0 slow down' },
         { ...queue, name: 'x.test/mta1', nextTryMs: undefined, lastError: '' },
@@ -174,6 +177,12 @@ test.each([
   [['send', '--to', 'a@b>\r\nRSET'], 64],
   [['send', '--to', 'a@b', '--listener', '99999'], 64],
   [['send', '--to', 'a@b', '--wait', 'long'], 64],
+  [['send', '--to', 'a@b', '--wait', ''], 64],
+  [['send', '--to', 'a@b', '--wait', '0x10'], 64],
+  [['check', 'x', '--config', 'y'], 64],
+  [['check', 'x', '--socket', 'y'], 64],
+  [['run', '--socket', 'y'], 64],
+  [['status', '--config', 'x', '--socket', 'y'], 64],
 ])('penstock %j exits %d', async (argv, code) => {
   expect((await typed(...argv)).code).toBe(code);
 });
@@ -206,9 +215,142 @@ test('without a daemon the verbs say so, and how to start one', async () => {
   expect(err).toContain('penstock run');
 });
 
+test.each([
+  [['status', '--socket', '/none.sock'], { verb: 'status', exit: 4, code: 'ENOENT' }],
+  [['queue', 'list', '--socket', '/none.sock'], { verb: 'queue list', exit: 4, code: 'ENOENT' }],
+  [['stop', '--config', '/none'], { verb: 'stop', exit: 2, code: 'configuration' }],
+  [['send', '--to', 'nobody'], { verb: 'send', exit: 64, code: 'usage' }],
+  [['send', '--to', 'a@b', '--file', '/none'], { verb: 'send', exit: 2, code: 'ENOENT' }],
+  [['status', '--wings'], { verb: '', exit: 64, code: 'usage', message: "unknown option '--wings'" }],
+  [['queue'], { verb: '', exit: 64, code: 'usage', message: "unknown option '--json'" }],
+])('the error of penstock %j --json is an object on stdout, and is said on stderr', async (argv, error) => {
+  const { code, out, err } = await typed(...argv, '--json');
+  const said = JSON.parse(out) as Record<string, unknown>;
+  expect(said).toMatchObject({ schema: 'penstock.error/1', message: expect.any(String), ...error });
+  expect(said.exit).toBe(code);
+  expect(err).not.toBe('');
+});
+
+test('a configuration that keeps run from starting is in the error object, finding by finding', async () => {
+  const file = join(folder, 'config');
+  await writeFile(file, configText('0/0'));
+  const { out } = await typed('run', '--config', file, '--json');
+  const findings = expect.arrayContaining([expect.objectContaining({ code: 'E-OPEN-RELAY' })]);
+  expect(JSON.parse(out)).toMatchObject({ schema: 'penstock.error/1', exit: 2, findings });
+});
+
+const engine: EngineStateReport = {
+  name: 'engine-1',
+  state: 'running',
+  pid: 4711,
+  sinceMs: 1000,
+  waitsFor: undefined,
+  restartInMs: undefined,
+  deaths: 0,
+  diedOf: undefined,
+  reportedMs: 31_000,
+};
+
+test.each<[Partial<EngineStateReport>, string]>([
+  [{}, 'running, pid 4711, up 1m 0s'],
+  [
+    { deaths: 2, diedOf: 'killed by SIGKILL' },
+    'running, pid 4711, up 1m 0s; died 2 times, of: killed by SIGKILL',
+  ],
+  [{ state: 'starting', waitsFor: 'waits for x' }, 'starting since 1m 0s, pid 4711: waits for x'],
+  [
+    { state: 'restarting', pid: undefined, restartInMs: 1001, deaths: 1, diedOf: 'no disk' },
+    'restarting in 2s; died once, of: no disk',
+  ],
+  [{ state: 'notAnswering' }, 'not answering since 1m 0s, pid 4711'],
+  [{ state: 'draining' }, 'draining, pid 4711: not configured any more, only delivers'],
+])('an engine %j reads "%s"', (state, text) => {
+  expect(engineText({ ...engine, ...state }, 61_000)).toBe(text);
+});
+
+const daemonStatus: StatusReport = {
+  schema: 'penstock.status/1',
+  version: '1.2.3',
+  pid: 4710,
+  startedMs: 0,
+  uptimeMs: 61_000,
+  configFile: `/etc/${'long/'.repeat(20)}config`,
+  durability: 'sync',
+  engines: [
+    engine,
+    {
+      ...engine,
+      name: 'engine-2',
+      state: 'restarting',
+      deaths: 3,
+      diedOf: `EACCES: ${'very '.repeat(20)}denied`,
+    },
+    { ...engine, name: 'engine-3', state: 'starting', reportedMs: undefined },
+  ],
+  listeners: [
+    {
+      address: '2001:db8::1',
+      port: 2525,
+      connections: 9,
+      acceptedTotal: 1e9,
+      refusedTotal: 1e9,
+      messagesTotal: 1e9,
+    },
+  ],
+  spool: { folder: '/var/spool/penstock', messages: 1e9, recipients: 1e9, segments: 1, unsyncedOutcomes: 0 },
+  queues: { queues: 1e6, recipients: 1e9, deliveredTotal: 1e9, failedTotal: 1e9, deferredTotal: 1e9 },
+  outgoingConnections: 1000,
+  acctFiles: [{ path: `/var/${'log/'.repeat(30)}acct.csv` }],
+};
+
+test('status fits 80 columns, and says of whom its numbers are old or missing', () => {
+  const lines = statusLines(daemonStatus);
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines.slice(-2)).toEqual([
+    'note:          of engine-2 the numbers are 30s old',
+    'note:          engine-3 has told nothing yet: what it holds is not counted',
+  ]);
+});
+
+test('a long queue name and a long reply break no line of the table', () => {
+  const queue = { recipients: 1e7, inDelivery: 1000, connections: 1000, connectionsMax: 1000 };
+  const names = [`${'a-long-label.'.repeat(6)}test/mta1`, 'the-longest.beside.numbers.test/m'];
+  const queues = names.map((name) => ({ ...queue, name, nextTryMs: 86_400_000, lastError: '4'.repeat(300) }));
+  const lines = queueLines({ queues }, 0);
+  expect(lines.filter((line) => line.length > 80 && !names.includes(line))).toEqual([]);
+  expect(lines[1]).toBe(names[0]);
+  expect(lines[3]).toMatch(/4\.\.\.$/);
+});
+
+test('while an engine does not answer, status and queue list say so and exit with 3', async () => {
+  const path = join(folder, 'c.sock');
+  const down = { ...engine, state: 'restarting', restartInMs: 4000, deaths: 1, diedOf: 'killed by SIGKILL' };
+  const server = await serveControl(
+    path,
+    new Map<string, ControlHandler>([
+      ['status', () => ({ ...daemonStatus, engines: [down] })],
+      ['queue.list', () => ({ schema: 'penstock.queueList/1', queues: [], unanswered: [down] })],
+    ]),
+  );
+  const status = await typed('status', '--socket', path);
+  expect(status).toMatchObject({ code: 3, out: expect.stringContaining('restarting in 4s') });
+  const list = await typed('queue', 'list', '--socket', path);
+  expect(list).toMatchObject({ code: 3, out: '', err: expect.stringContaining('engine-1 did not answer') });
+  expect((await typed('queue', 'list', '--json', '--socket', path)).code).toBe(3);
+  await server.close();
+});
+
+test('a daemon that has no engine yet has an unknown list of queues, not an empty one', async () => {
+  const path = join(folder, 'c.sock');
+  const starting = new ControlRefusal('STARTING', 'it has no engine yet');
+  const server = await serveControl(path, new Map([['queue.list', () => starting]]));
+  expect((await typed('queue', 'list', '--socket', path)).code).toBe(3);
+  await server.close();
+});
+
 test('status, queue list and stop print what the daemon answers, as text or as its JSON', async () => {
   const path = join(folder, 'c.sock');
-  const queues = { schema: 'penstock.queueList/1', queues: [] };
+  const queues = { schema: 'penstock.queueList/1', queues: [], unanswered: [] };
   const server = await serveControl(path, new Map([['queue.list', () => queues]]));
   expect(await typed('queue', 'list', '--socket', path)).toMatchObject({
     code: 0,

@@ -2,21 +2,36 @@ import { relative } from 'node:path';
 import { askControl, type ControlAnswer } from '../control/client.ts';
 import { controlSocketPath } from '../control/controlSocket.ts';
 import { configurationOf } from './configuration.ts';
-import type { ExitName } from './exitCodes.ts';
-import type { Io } from './io.ts';
+import type { Failure } from './failure.ts';
 import type { GivenOptions } from './verb.ts';
 
-/** An answer, or the exit of a verb that already said why there is none. */
-export type Asked<T> = { readonly result: T } | { readonly exit: ExitName };
+/** An answer, or why there is none. */
+export type Asked<T> = { readonly result: T } | { readonly failure: Failure };
 
-/** Asks the daemon that `--socket` or `--config` mean; says on `io` why when it does not answer. */
-export async function askDaemon<T>(io: Io, options: GivenOptions, verb: string): Promise<Asked<T>> {
-  const path = await socketOf(options);
-  if (path === undefined) {
-    io.err(`penstock: ${options.config} has errors; see penstock check ${options.config}`);
-    return { exit: 'error' };
-  }
-  return explained<T>(io, path, await askControl(path, verb));
+/** Asks the daemon that `--socket` or `--config` mean. */
+export async function askDaemon<T>(
+  given: GivenOptions,
+  verb: string,
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<Asked<T>> {
+  const path = await socketOf(given);
+  if (path === undefined) return { failure: unreadable(given) };
+  const answer = await askControl(path, verb, options);
+  return answer.kind === 'answered'
+    ? { result: answer.result as T }
+    : { failure: failureOf(shortPath(path), answer) };
+}
+
+/** The configuration that was given says nothing. */
+export function unreadable({ config }: GivenOptions): Failure {
+  const message = `${config} has errors`;
+  return { exit: 'error', code: 'configuration', message, fix: `See "penstock check ${config}".` };
+}
+
+/** From here, where that is not the longer way. */
+export function shortPath(path: string): string {
+  const way = relative('.', path);
+  return way.startsWith('..') ? path : way;
 }
 
 /** undefined: the configuration that would say cannot be read. */
@@ -26,18 +41,22 @@ async function socketOf(options: GivenOptions): Promise<string | undefined> {
   return config === undefined ? undefined : controlSocketPath(config).path;
 }
 
-function explained<T>(io: Io, path: string, answer: ControlAnswer): Asked<T> {
-  if (answer.kind === 'answered') return { result: answer.result as T };
+function failureOf(at: string, answer: Exclude<ControlAnswer, { kind: 'answered' }>): Failure {
   if (answer.kind === 'refused') {
-    io.err(`penstock: the daemon refused: ${answer.error.message} (${answer.error.code})`);
-    return { exit: 'error' };
+    const { code, message } = answer.error;
+    // It will know, once it has started.
+    const exit = code === 'STARTING' ? 'unknown' : 'error';
+    return { exit, code, message: `the daemon refused: ${message} (${code})` };
   }
-  const at = relative('.', path).startsWith('..') ? path : relative('.', path);
-  if (answer.code === 'EACCES' || answer.code === 'EPERM') {
-    io.err(`penstock: permission denied at ${at}: use the account the daemon runs under, or root`);
-    return { exit: 'permission' };
+  const { code } = answer;
+  if (code === 'EACCES' || code === 'EPERM') {
+    const fix = 'Use the account the daemon runs under, or root.';
+    return { exit: 'permission', code, message: `permission denied at ${at}`, fix };
   }
-  io.err(`penstock: no daemon answers at ${at} (${answer.code})`);
-  io.err('Start one with "penstock run", or name its configuration (--config) or socket (--socket).');
-  return { exit: 'unreachable' };
+  return {
+    exit: 'unreachable',
+    code,
+    message: `no daemon answers at ${at} (${code})`,
+    fix: 'Start one with "penstock run", or name its --config or --socket.',
+  };
 }

@@ -43,3 +43,8 @@ function wrapped(text: string, width: number): string[] {
   }
   return [...lines, rest];
 }
+
+/** As much of a text as fits, with a mark where it was cut. */
+export function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 3)}...`;
+}

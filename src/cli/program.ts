@@ -1,19 +1,18 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { check } from './check.ts';
 import { type ExitName, exitCodes } from './exitCodes.ts';
+import { misuse, sayFailure } from './failure.ts';
 import type { Io } from './io.ts';
 import { queueList } from './queueList.ts';
 import { run } from './run.ts';
 import { send } from './send.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
-import type { GivenOptions, Verb } from './verb.ts';
+import type { GivenOptions, Verb, VerbOption } from './verb.ts';
 
 export const verbs: readonly Verb[] = [run, check, send, status, queueList, stop];
 
-const commonOptions: Verb['options'] = [
-  { flags: '--config PATH', meaning: 'the configuration; default: the embedded one' },
-  { flags: '--socket PATH', meaning: "the daemon's control socket; default: beside its spool" },
+const commonOptions: readonly VerbOption[] = [
   { flags: '--json', meaning: 'one JSON object instead of text' },
   { flags: '--quiet', meaning: 'say only what went wrong' },
   // Obeyed in main.ts, before there is anything to colour.
@@ -24,7 +23,10 @@ const commonOptions: Verb['options'] = [
 export async function runProgram(argv: readonly string[], io: Io, version: string): Promise<number> {
   let exit: ExitName = 'ok';
   const program = describe(version, io, async (verb, argument, options) => {
-    exit = await verb.run(options.quiet ? { ...io, out: () => {} } : io, { argument, options });
+    const isJson = options.json === true;
+    const ended = await verb.run(options.quiet ? { ...io, out: () => {} } : io, { argument, options });
+    if (typeof ended !== 'string') sayFailure(io, verb.name, ended, isJson);
+    exit = typeof ended === 'string' ? ended : ended.exit;
   });
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -32,6 +34,10 @@ export async function runProgram(argv: readonly string[], io: Io, version: strin
     if (!(error instanceof CommanderError)) throw error;
     // Help and version that were asked for are fine; everything else is a command line not understood.
     exit = error.exitCode === 0 ? 'ok' : 'usage';
+    if (exit === 'usage' && argv.includes('--json')) {
+      // Commander has said it on standard error.
+      sayFailure({ ...io, err: () => {} }, '', misuse(error.message.replace(/^error: /, '')), true);
+    }
   }
   return exitCodes[exit].code;
 }
@@ -49,16 +55,18 @@ function describe(version: string, io: Io, act: Act): Command {
     const command = words.reduce((parent, word) => groupOf(parent, word, io), program).command(name);
     tame(command.description(verb.summary), io);
     if (verb.argument !== undefined) command.argument(`<${verb.argument[0]}>`, verb.argument[1]);
-    for (const { flags, meaning, required } of [...verb.options, ...commonOptions]) {
-      const shown = flags.replace(/ (\S+)$/, ' <$1>');
-      if (required) command.requiredOption(shown, meaning);
-      else command.option(shown, meaning);
-    }
+    for (const option of [...verb.options, ...commonOptions]) command.addOption(optionOf(option));
     command.action((...args: unknown[]) =>
       act(verb, verb.argument === undefined ? '' : String(args[0]), command.opts<GivenOptions>()),
     );
   }
   return program;
+}
+
+function optionOf({ flags, meaning, required, conflicts }: VerbOption): Option {
+  const option = new Option(flags.replace(/ (\S+)$/, ' <$1>'), meaning);
+  if (conflicts !== undefined) option.conflicts(conflicts);
+  return option.makeOptionMandatory(required === true);
 }
 
 function groupOf(parent: Command, word: string, io: Io): Command {

@@ -1,24 +1,36 @@
 import Table from 'cli-table3';
-import type { QueueListReport } from '../control/reports.ts';
+import type { QueueListReport, QueueReport } from '../control/reports.ts';
 import { askDaemon } from './daemon.ts';
 import { durationText } from './durationText.ts';
-import type { Verb } from './verb.ts';
+import { engineText } from './engineText.ts';
+import { columns, cut } from './io.ts';
+import { daemonOptions, type Verb } from './verb.ts';
 
 export const queueList: Verb = {
   name: 'queue list',
-  summary: 'the queues that hold mail',
-  options: [],
+  summary: 'the queues that hold mail or wait before their next try',
+  options: [{ flags: '--all', meaning: 'the empty ones, too' }, ...daemonOptions],
   async run(io, { options }) {
-    const asked = await askDaemon<QueueListReport>(io, options, 'queue.list');
-    if ('exit' in asked) return asked.exit;
+    const asked = await askDaemon<QueueListReport>(options, 'queue.list', { all: options.all === true });
+    if ('failure' in asked) return asked.failure;
+    const { queues, unanswered } = asked.result;
     if (options.json) io.out(JSON.stringify(asked.result));
-    else for (const line of queueLines(asked.result, Date.now())) io.out(line);
-    return 'ok';
+    else if (queues.length > 0 || unanswered.length === 0) {
+      for (const line of queueLines(asked.result, Date.now())) io.out(line);
+    }
+    for (const engine of unanswered) {
+      io.err(`penstock queue list: ${engine.name} did not answer; its queues are not shown`);
+      io.err(`${engine.name}: ${engineText(engine, Date.now())}`);
+    }
+    return unanswered.length === 0 ? 'ok' : 'unknown';
   },
 };
 
+/** A longer name has a line of its own. */
+const nameMaxColumns = 32;
+
 /** Under each queue that is waiting, why its last attempt failed. */
-export function queueLines({ queues }: QueueListReport, nowMs: number): string[] {
+export function queueLines({ queues }: Pick<QueueListReport, 'queues'>, nowMs: number): string[] {
   if (queues.length === 0) return ['No queue holds mail.'];
   const table = new Table({
     head: ['queue', 'recipients', 'delivering', 'connections', 'next try'],
@@ -28,7 +40,7 @@ export function queueLines({ queues }: QueueListReport, nowMs: number): string[]
   });
   for (const queue of queues) {
     table.push([
-      queue.name,
+      hasLongName(queue) ? '' : queue.name,
       queue.recipients,
       queue.inDelivery,
       `${queue.connections}/${queue.connectionsMax}`,
@@ -41,11 +53,17 @@ export function queueLines({ queues }: QueueListReport, nowMs: number): string[]
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
-  return [head!, ...rows.flatMap((row, i) => [row, ...reason(queues[i]!.lastError)])];
+  return [head!, ...rows.flatMap((row, i) => linesOf(queues[i]!, row))];
 }
 
-function reason(lastError: string): string[] {
-  return lastError === '' ? [] : [`  ${lastError}`.slice(0, 80)];
+function linesOf(queue: QueueReport, row: string): string[] {
+  const name = hasLongName(queue) ? [queue.name] : [];
+  const reason = queue.lastError === '' ? [] : [cut(`  ${queue.lastError}`, columns)];
+  return [...name, row, ...reason];
+}
+
+function hasLongName({ name }: QueueReport): boolean {
+  return name.length > nameMaxColumns;
 }
 
 const borders = [

@@ -8,12 +8,13 @@ import type { Config } from '../config/config.ts';
 import type { StatusReport } from '../control/reports.ts';
 import { AccountingTail, type NamedRow, valueIn } from './accountingTail.ts';
 import { configurationOf } from './configuration.ts';
-import { askDaemon } from './daemon.ts';
+import { askDaemon, unreadable } from './daemon.ts';
 import type { ExitName } from './exitCodes.ts';
+import { type Failure, misuse } from './failure.ts';
 import { type Io, pairLines } from './io.ts';
 import { type SubmissionResult, submit } from './smtpClient.ts';
 import { testMessage, withCrlf } from './testMessage.ts';
-import { type GivenOptions, textOption, type Verb } from './verb.ts';
+import { configOption, type GivenOptions, textOption, type Verb } from './verb.ts';
 
 const waitDefaultSeconds = 30;
 const pollMs = 100;
@@ -29,31 +30,23 @@ export const send: Verb = {
     { flags: '--body TEXT', meaning: 'the text of the message' },
     { flags: '--file PATH', meaning: 'a whole message, header included, instead' },
     { flags: '--wait SECONDS', meaning: `for the accounting row; default: ${waitDefaultSeconds}` },
+    { ...configOption, meaning: "the daemon's configuration; default: the embedded one" },
+    // Beside --config, which tells the listener.
+    { flags: '--socket PATH', meaning: "the daemon's control socket; default: beside its spool" },
   ],
   async run(io, { options }) {
     const to = textOption(options, 'to')!;
     const from = textOption(options, 'from') ?? 'sender@penstock.test';
-    const waitSeconds = Number(textOption(options, 'wait') ?? waitDefaultSeconds);
-    const misuse = faultIn(options, [to, from], waitSeconds);
-    if (misuse !== undefined) {
-      io.err(`penstock send: ${misuse}`);
-      return 'usage';
-    }
+    const wait = textOption(options, 'wait') ?? String(waitDefaultSeconds);
+    const fault = faultIn(options, [to, from], wait);
+    if (fault !== undefined) return misuse(fault);
+    const waitSeconds = Number(wait);
     const { config } = await configurationOf(options.config);
-    if (config === undefined) {
-      io.err(`penstock: ${options.config} has errors; see penstock check ${options.config}`);
-      return 'error';
-    }
+    if (config === undefined) return unreadable(options);
     const listener = listenerOf(textOption(options, 'listener'), config);
-    if (listener === undefined) {
-      io.err('penstock send: --listener takes PORT or ADDRESS:PORT');
-      return 'usage';
-    }
+    if (listener === undefined) return misuse('--listener takes PORT or ADDRESS:PORT');
     const content = await contentOf(options, from, to);
-    if (typeof content === 'string') {
-      io.err(`penstock send: ${content}`);
-      return 'error';
-    }
+    if ('exit' in content) return content;
     const tail = await AccountingTail.start(await acctPaths(options, config));
     const dialogue: string[] = [];
     const result = await submit(systemNet(), { listener, from, to, content }, (side, line) => {
@@ -71,15 +64,11 @@ export const send: Verb = {
   },
 };
 
-function faultIn(
-  options: GivenOptions,
-  addresses: readonly string[],
-  waitSeconds: number,
-): string | undefined {
+function faultIn(options: GivenOptions, addresses: readonly string[], wait: string): string | undefined {
   // Brackets and line ends would write other commands into the dialogue.
   const bad = addresses.find((address) => !/^[^\s<>]+@[^\s<>]+$/.test(address));
   if (bad !== undefined) return `not an address: ${bad}`;
-  if (!(waitSeconds >= 0)) return '--wait takes a number of seconds';
+  if (!/^\d+(?:\.\d+)?$/.test(wait)) return '--wait takes a number of seconds, such as 10 or 0.5';
   if (options.body !== undefined && options.file !== undefined) return '--body and --file exclude each other';
   return undefined;
 }
@@ -103,10 +92,13 @@ function reachable(address: string): string {
   return address === '::' ? '::1' : address;
 }
 
-async function contentOf(options: GivenOptions, from: string, to: string): Promise<Uint8Array | string> {
+async function contentOf(options: GivenOptions, from: string, to: string): Promise<Uint8Array | Failure> {
   const file = textOption(options, 'file');
   if (file !== undefined) {
-    return readFile(file).then(withCrlf, (error: Error) => `cannot read ${file}: ${error.message}`);
+    return readFile(file).then(withCrlf, ({ code = 'unknown', message }: NodeJS.ErrnoException) => {
+      const exit = code === 'EACCES' ? 'permission' : 'error';
+      return { exit, code, message: `cannot read ${file}: ${message}` };
+    });
   }
   const clock = systemClock();
   const nowMs = clock.wallMs();
@@ -123,8 +115,7 @@ async function contentOf(options: GivenOptions, from: string, to: string): Promi
 
 /** The daemon's own word first; without one, the configuration's. */
 async function acctPaths(options: GivenOptions, config: Config | undefined): Promise<readonly string[]> {
-  const silent: Io = { out: () => {}, err: () => {}, dim: (text) => text };
-  const asked = await askDaemon<StatusReport>(silent, options, 'status');
+  const asked = await askDaemon<StatusReport>(options, 'status');
   if ('result' in asked) return asked.result.acctFiles.map(({ path }) => path);
   return config?.acctFiles.map(({ path }) => path) ?? [];
 }

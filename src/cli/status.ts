@@ -1,27 +1,31 @@
-import type { StatusReport } from '../control/reports.ts';
+import { type EngineStateReport, isAnswering, type StatusReport } from '../control/reports.ts';
 import { askDaemon } from './daemon.ts';
 import { durationText } from './durationText.ts';
+import { engineText } from './engineText.ts';
 import { pairLines } from './io.ts';
-import type { Verb } from './verb.ts';
+import { daemonOptions, type Verb } from './verb.ts';
 
 export const status: Verb = {
   name: 'status',
   summary: 'what the daemon is doing',
-  options: [],
+  options: daemonOptions,
   async run(io, { options }) {
-    const asked = await askDaemon<StatusReport>(io, options, 'status');
-    if ('exit' in asked) return asked.exit;
+    const asked = await askDaemon<StatusReport>(options, 'status');
+    if ('failure' in asked) return asked.failure;
+    const { engines } = asked.result;
     if (options.json) io.out(JSON.stringify(asked.result));
     else for (const line of statusLines(asked.result)) io.out(line);
-    return 'ok';
+    return engines.length > 0 && engines.every(isAnswering) ? 'ok' : 'unknown';
   },
 };
 
 export function statusLines(report: StatusReport): string[] {
-  const { spool, queues } = report;
+  const { spool, queues, engines } = report;
+  const nowMs = report.startedMs + report.uptimeMs;
   return pairLines([
     ['penstock', `${report.version}, pid ${report.pid}, up ${durationText(report.uptimeMs)}`],
     ['configuration', report.configFile],
+    ...engines.map((engine) => [engine.name, engineText(engine, nowMs)] as const),
     ...report.listeners.map(
       (one) =>
         [
@@ -41,5 +45,19 @@ export function statusLines(report: StatusReport): string[] {
       `${queues.deliveredTotal} delivered, ${queues.failedTotal} bounced, ${queues.deferredTotal} deferred`,
     ],
     ...report.acctFiles.map(({ path }) => ['accounting', path] as const),
+    ...staleness(engines, nowMs),
   ]);
+}
+
+/** How old the numbers are, where they are not of now. */
+function staleness(engines: readonly EngineStateReport[], nowMs: number): (readonly [string, string])[] {
+  if (engines.length === 0) return [['note', 'no engine has been started yet']];
+  return engines
+    .filter((engine) => !isAnswering(engine))
+    .map(({ name, reportedMs }) => [
+      'note',
+      reportedMs === undefined
+        ? `${name} has told nothing yet: what it holds is not counted`
+        : `of ${name} the numbers are ${durationText(nowMs - reportedMs)} old`,
+    ]);
 }

@@ -1,21 +1,21 @@
 import type { StopReport } from '../control/reports.ts';
 import { askDaemon } from './daemon.ts';
-import type { Verb } from './verb.ts';
+import { daemonOptions, type Verb } from './verb.ts';
 
 const waitMaxMs = 60_000;
 
 export const stop: Verb = {
   name: 'stop',
   summary: 'end the daemon, once what it was told is on disk',
-  options: [],
+  options: daemonOptions,
   async run(io, { options }) {
-    const asked = await askDaemon<StopReport>(io, options, 'stop');
-    if ('exit' in asked) return asked.exit;
+    const asked = await askDaemon<StopReport>(options, 'stop');
+    if ('failure' in asked) return asked.failure;
     const { pid } = asked.result;
     for (const endMs = Date.now() + waitMaxMs; isAlive(pid); ) {
       if (Date.now() > endMs) {
-        io.err(`penstock: pid ${pid} is still stopping after ${waitMaxMs / 1000} s`);
-        return 'unknown';
+        const message = `pid ${pid} is still stopping after ${waitMaxMs / 1000} s`;
+        return { exit: 'unknown', code: 'stopping', message };
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

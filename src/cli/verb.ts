@@ -1,4 +1,5 @@
 import type { ExitName } from './exitCodes.ts';
+import type { Failure } from './failure.ts';
 import type { Io } from './io.ts';
 
 /** One command of `penstock`, as data for commander and for the documents. */
@@ -8,9 +9,9 @@ export interface Verb {
   readonly summary: string;
   /** `FILE`, with what it is; required. */
   readonly argument?: readonly [name: string, meaning: string];
-  /** Beside the common ones. */
+  /** Beside those every verb has. */
   readonly options: readonly VerbOption[];
-  run(io: Io, given: Given): Promise<ExitName>;
+  run(io: Io, given: Given): Promise<ExitName | Failure>;
 }
 
 export interface VerbOption {
@@ -18,7 +19,24 @@ export interface VerbOption {
   readonly flags: string;
   readonly meaning: string;
   readonly required?: true;
+  /** The name of an option that says the same otherwise. */
+  readonly conflicts?: string;
 }
+
+export const configOption: VerbOption = {
+  flags: '--config PATH',
+  meaning: 'the configuration; default: the embedded one',
+};
+
+/** How a verb finds its daemon. */
+export const daemonOptions: readonly VerbOption[] = [
+  { ...configOption, meaning: "the daemon's configuration; default: the embedded one" },
+  {
+    flags: '--socket PATH',
+    meaning: "the daemon's control socket; default: beside its spool",
+    conflicts: 'config',
+  },
+];
 
 /** What was typed. Options by their long name in camelCase. */
 export interface Given {

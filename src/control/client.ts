@@ -12,18 +12,19 @@ export type ControlAnswer =
 
 const silenceMaxMs = 30_000;
 
-/** Asks the daemon behind the socket one thing. Never rejects. */
+/** Asks the daemon behind the socket one thing; `silenceMs` without a word end it. Never rejects. */
 export async function askControl(
   path: string,
   verb: string,
   options: Readonly<Record<string, unknown>> = {},
+  silenceMs = silenceMaxMs,
 ): Promise<ControlAnswer> {
   const socket = createConnection(path);
   let code = 'ECONNRESET';
   socket.on('error', (error: NodeJS.ErrnoException) => {
     code = error.code ?? error.name;
   });
-  socket.setTimeout(silenceMaxMs, () => {
+  socket.setTimeout(silenceMs, () => {
     code = 'ETIMEDOUT';
     socket.destroy();
   });

@@ -11,11 +11,47 @@ export interface StatusReport {
   readonly uptimeMs: number;
   readonly configFile: string;
   readonly durability: string;
+  readonly engines: readonly EngineStateReport[];
   readonly listeners: readonly ListenerReport[];
   readonly spool: SpoolReport;
   readonly queues: QueueTotals;
   readonly outgoingConnections: number;
   readonly acctFiles: readonly AcctFileReport[];
+}
+
+/** `draining`: runs, is not configured any more, and only delivers. `notAnswering`: has been silent for 5 s. */
+export type EngineStateName =
+  | 'starting'
+  | 'running'
+  | 'draining'
+  | 'notAnswering'
+  | 'restarting'
+  | 'stopping'
+  | 'stopped';
+
+export interface EngineStateReport {
+  /** `engine-1`, as its folder in the spool. */
+  readonly name: string;
+  readonly state: EngineStateName;
+  /** undefined: there is no process. */
+  readonly pid: number | undefined;
+  /** Wall milliseconds when this state began. */
+  readonly sinceMs: number;
+  /** What a start that takes long waits for. */
+  readonly waitsFor: string | undefined;
+  /** Only while `restarting`. */
+  readonly restartInMs: number | undefined;
+  /** Since the daemon started. */
+  readonly deaths: number;
+  /** Why it died last. */
+  readonly diedOf: string | undefined;
+  /** Wall milliseconds when it told the numbers counted here; undefined: it has told none yet. */
+  readonly reportedMs: number | undefined;
+}
+
+/** Whether what is told of this engine is of now. */
+export function isAnswering({ state }: EngineStateReport): boolean {
+  return state === 'running' || state === 'draining';
 }
 
 export interface ListenerReport {
@@ -53,6 +89,8 @@ export interface AcctFileReport {
 export interface QueueListReport {
   readonly schema: 'penstock.queueList/1';
   readonly queues: readonly QueueReport[];
+  /** Engines that did not answer: their queues are missing above. */
+  readonly unanswered: readonly EngineStateReport[];
 }
 
 export interface QueueReport {

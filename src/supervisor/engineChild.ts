@@ -15,10 +15,19 @@ const answerMaxMs = 5000;
  */
 const engineFlags = ['--max-semi-space-size=64'];
 
+/** How an engine process ended. */
+export interface EngineEnd {
+  /** It said so before: what it published is all there is. */
+  readonly isOrderly: boolean;
+  /** `killed by SIGKILL`, `ended with exit code 70`, or in its own words. */
+  readonly why: string;
+}
+
 export interface EngineChildEvents {
   published(watermark: Watermark): void;
-  /** The process is gone; `expected` when it said so before. */
-  exited(expected: boolean): void;
+  /** Its start takes longer, for this reason. */
+  waits(message: string): void;
+  exited(end: EngineEnd): void;
 }
 
 /** One engine process, as the supervisor holds it. */
@@ -29,7 +38,8 @@ export class EngineChild {
   #nextAsk = 1;
   #isStopped = false;
   #failure: { readonly code: string; readonly message: string } | undefined;
-  readonly exited: Promise<unknown>;
+  /** Resolves with how, in words. */
+  readonly exited: Promise<string>;
 
   constructor(events: EngineChildEvents) {
     // The listening handle is shared, sockets are never passed: that costs too much (architecture 4).
@@ -44,9 +54,11 @@ export class EngineChild {
     this.#worker = cluster.fork();
     // Not events.once: a message to an engine that has just died is an `error` here, and no end of ours.
     this.exited = new Promise((resolve) => {
-      this.#worker.once('exit', resolve);
-      this.#worker.on('error', () => {
-        if (this.#worker.process.pid === undefined) resolve(undefined);
+      this.#worker.once('exit', (code: number | null, signal: string | null) =>
+        resolve(signal === null ? `ended with exit code ${code}` : `killed by ${signal}`),
+      );
+      this.#worker.on('error', ({ message }) => {
+        if (this.#worker.process.pid === undefined) resolve(`could not be started: ${message}`);
       });
     });
   }
@@ -57,38 +69,37 @@ export class EngineChild {
       this.#worker.on('message', (message: FromEngine) => {
         if (message.kind === 'ready') this.tell({ kind: 'start', ...order });
         else if (message.kind === 'started') resolve();
+        else if (message.kind === 'waits') this.#events.waits(message.message);
         else if (message.kind === 'failed') this.#failure = message;
         else if (message.kind === 'published') this.#events.published(message.watermark);
         else if (message.kind === 'answer') this.#answered(message.ask, message.answer);
         else this.#isStopped = true;
       });
-      void this.exited.then(() => {
+      void this.exited.then((how) => {
         for (const ask of [...this.#asked.keys()]) this.#answered(ask, undefined);
-        this.#events.exited(this.#isStopped);
-        const { code, message } = this.#failure ?? {
-          code: 'engine',
-          message: 'the engine ended while it started',
-        };
-        reject(Object.assign(new Error(message), { code }));
+        const { code, message: why } = this.#failure ?? { code: 'engine', message: how };
+        this.#events.exited({ isOrderly: this.#isStopped, why });
+        reject(Object.assign(new Error(why), { code }));
       });
     });
   }
 
-  get pid(): number {
-    return this.#worker.process.pid ?? 0;
+  get pid(): number | undefined {
+    return this.#worker.process.pid;
   }
 
   tell(message: ToEngine): void {
     if (this.#worker.isConnected()) this.#worker.send(message);
   }
 
-  /** undefined: it does not answer. */
+  /** undefined: it has not answered for 5 s, or is gone. */
   report(): Promise<EngineReport | undefined> {
     return this.#ask('report') as Promise<EngineReport | undefined>;
   }
 
-  async queues(): Promise<readonly QueueState[]> {
-    return ((await this.#ask('queues')) as readonly QueueState[] | undefined) ?? [];
+  /** undefined as with `report`. */
+  queues(): Promise<readonly QueueState[] | undefined> {
+    return this.#ask('queues') as Promise<readonly QueueState[] | undefined>;
   }
 
   /** Asks it to finish; after `maxMs` it is killed. What it accepted is in its spool either way. */

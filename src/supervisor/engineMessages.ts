@@ -20,7 +20,10 @@ export type ToEngine =
 export type FromEngine =
   /** It listens to us: what is said before would be lost. */
   | { readonly kind: 'ready' }
+  /** The start takes longer, for this reason. */
+  | { readonly kind: 'waits'; readonly message: string }
   | { readonly kind: 'started' }
+  /** It cannot start, or it ends for a fault of its own. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'published'; readonly watermark: Watermark }
   | { readonly kind: 'answer'; readonly ask: number; readonly answer: EngineReport | readonly QueueState[] }

@@ -3,7 +3,7 @@ import { systemClock } from '../base/node/clock.ts';
 import { systemDigest } from '../base/node/digest.ts';
 import { systemDisk } from '../base/node/disk.ts';
 import { systemDns } from '../base/node/dns.ts';
-import { systemLog } from '../base/node/log.ts';
+import { openLog, type SystemLog, standardErrorLog } from '../base/node/log.ts';
 import { systemNet } from '../base/node/net.ts';
 import { systemRandom } from '../base/node/random.ts';
 import { Engine, type EngineReport, type QueueState } from '../engine/engine.ts';
@@ -45,7 +45,7 @@ export async function runEngine(): Promise<void> {
 class EngineProcess {
   #engine: Engine | undefined;
   #begun = false;
-  #ending = false;
+  readonly #ending = new AbortController();
   /** Published and not yet told. */
   #watermark: Watermark | undefined;
 
@@ -59,8 +59,8 @@ class EngineProcess {
 
   /** Stops, tells the last watermark and leaves. */
   async end(graceMs?: number): Promise<void> {
-    if (this.#ending) return;
-    this.#ending = true;
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort();
     await this.#engine?.stop(graceMs);
     this.#tellWatermark();
     if (!process.connected) process.exit(0);
@@ -70,14 +70,18 @@ class EngineProcess {
   async #start(order: Extract<ToEngine, { kind: 'start' }>): Promise<void> {
     this.#begun = true;
     const { config, spoolFolder, recorded, accepts } = order;
-    const log = systemLog({ file: config.logFile.value, level: 'info' });
+    const log = await this.#openLog(config.logFile.value);
     process.on('uncaughtException', (error) => {
       // A broken promise of our own code: the spool survives, the supervisor starts another engine.
       log.write('error', 'engine.crashed', { message: error.message, stack: error.stack });
       log.flush();
+      tell({ kind: 'failed', code: 'crashed', message: error.message });
       process.exit(70);
     });
-    const refusal = lockSpool(spoolFolder);
+    const refusal = await lockSpool(spoolFolder, {
+      signal: this.#ending.signal,
+      waits: (message) => tell({ kind: 'waits', message }),
+    });
     const engine =
       refusal ??
       (await Engine.start(
@@ -92,15 +96,25 @@ class EngineProcess {
         },
         { config, spoolFolder, recorded, accepts, published: (watermark) => this.#published(watermark) },
       ));
+    // Told to end meanwhile: `end` leaves.
+    if (this.#ending.signal.aborted) return;
     if (engine instanceof Engine) {
       this.#engine = engine;
       tell({ kind: 'started' });
       return;
     }
-    const { code, message } = typeof engine === 'string' ? { code: 'EBUSY', message: engine } : engine;
+    const { code, message } = engine;
     log.write('error', 'engine.failed', { code, message });
-    log.flush();
     process.send?.({ kind: 'failed', code, message } satisfies FromEngine, () => process.exit(1));
+  }
+
+  /** The supervisor could open it. If that has changed meanwhile, mail goes on. */
+  async #openLog(file: string): Promise<SystemLog> {
+    const opened = await openLog({ file, level: 'info' });
+    if (!('kind' in opened)) return opened;
+    const log = standardErrorLog('info');
+    log.write('error', 'log.unwritable', { code: opened.code, path: opened.path, message: opened.message });
+    return log;
   }
 
   #published(watermark: Watermark): void {

@@ -2,53 +2,50 @@ import { resolve } from 'node:path';
 import { systemClock } from '../base/node/clock.ts';
 import { systemDigest } from '../base/node/digest.ts';
 import { systemDisk } from '../base/node/disk.ts';
-import { systemLog } from '../base/node/log.ts';
-import type { Log } from '../base/ports.ts';
+import { openLog, type SystemLog } from '../base/node/log.ts';
+import type { Disk } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
-import { compileDomainSettings } from '../config/domainSettings.ts';
+import { askControl } from '../control/client.ts';
 import { controlSocketPath } from '../control/controlSocket.ts';
 import type { QueueListReport, StatusReport } from '../control/reports.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../control/server.ts';
-import type { BatchPosition } from '../message/batchPosition.ts';
-import { splitQueueName } from '../message/names.ts';
-import { EngineChild } from './engineChild.ts';
+import { ControlRefusal } from '../control/wire.ts';
+import { queueListReport, statusReport } from './daemonReports.ts';
 import { Recording } from './recording.ts';
+import { SupervisedEngine } from './supervisedEngine.ts';
 
 export interface SupervisorOptions {
   readonly config: Config;
   /** undefined: the embedded default. */
   readonly configFile: string | undefined;
   readonly version: string;
+  /** For who watches the start. */
+  notice(text: string): void;
 }
 
-export interface Supervisor {
-  /** Stops engines, then the recorder, then control. */
-  stop(reason: string): Promise<void>;
-  /** The exit code, once everything has ended. */
-  readonly finished: Promise<number>;
+/** Another daemon has this spool. */
+export interface AlreadyRunning {
+  readonly kind: 'alreadyRunning';
+  readonly socket: string;
+  /** undefined: it did not say. */
+  readonly pid: number | undefined;
 }
 
-/** How long an engine may take to finish; then it is killed and its spool recovered at the next start. */
-const engineStopMaxMs = 20_000;
-const restartDelayMs = { first: 1000, last: 30_000 };
-/** An engine that lived this long starts the delays over. */
-const healthyMs = 60_000;
+/** How long another daemon may take to tell its pid. */
+const pidAnswerMaxMs = 6000;
 
-/** Starts everything and resolves once mail is accepted; rejects with the system's code when it cannot. */
-export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const supervisor = new RunningSupervisor(options);
-  await supervisor.start();
-  return supervisor;
-}
-
-class RunningSupervisor implements Supervisor {
+/** Claims control, then starts everything; ends it all when told, at whatever point it is. */
+export class Supervisor {
+  /** The exit code, once everything has ended after `stop`. */
   readonly finished: Promise<number>;
   readonly #options: SupervisorOptions;
-  readonly #log: Log & { flush(): void };
   readonly #clock = systemClock();
+  readonly #disk = systemDisk();
+  readonly #spool: string;
   readonly #startedMs = this.#clock.wallMs();
   readonly #engines: SupervisedEngine[] = [];
-  #recording!: Recording;
+  #log: SystemLog | undefined;
+  #recording: Recording | undefined;
   #control: ControlServer | undefined;
   #finish!: (code: number) => void;
   #isStopping = false;
@@ -56,51 +53,82 @@ class RunningSupervisor implements Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#log = systemLog({ file: options.config.logFile.value, level: 'info' });
+    this.#spool = resolve(options.config.spools[0]!.value);
     this.finished = new Promise((resolveFinished) => {
       this.#finish = resolveFinished;
     });
   }
 
-  async start(): Promise<void> {
-    const { config } = this.#options;
-    const disk = systemDisk();
-    const spool = resolve(config.spools[0]!.value);
-    const ports = { disk, clock: this.#clock, digest: systemDigest(), log: this.#log };
+  /**
+   * Takes the control socket. First of all: a second supervisor of the same spool ends here, before it
+   * touches anything. Rejects with the system's code when the socket cannot be made.
+   */
+  async claim(): Promise<AlreadyRunning | undefined> {
+    const socket = controlSocketPath(this.#options.config).path;
+    await this.#disk.makeFolder(this.#spool);
     try {
-      await disk.makeFolder(spool);
-      // First of all: a second supervisor of the same spool ends here, before it touches anything.
-      this.#control = await serveControl(controlSocketPath(config).path, this.#handlers());
-      this.#recording = await Recording.open(ports, config, `${spool}/cursors`, (positions) => {
-        for (const engine of this.#engines) engine.recorded(positions.get(engine.name));
-      });
-      for (const number of await engineNumbers(disk, spool, config.engines.value)) {
-        const engine = new SupervisedEngine(number, spool, this.#options, this.#recording, this.#log);
-        if (this.#isStopping) throw new Error('stopped while it started');
-        this.#engines.push(engine);
-        await engine.start();
-      }
+      this.#control = await serveControl(socket, this.#handlers());
     } catch (error) {
-      await this.#end();
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      const answer = await askControl(socket, 'status', {}, pidAnswerMaxMs);
+      const pid = answer.kind === 'answered' ? (answer.result as Partial<StatusReport>).pid : undefined;
+      return { kind: 'alreadyRunning', socket, pid };
     }
-    this.#log.write('info', 'supervisor.started', { config: config.file, pid: process.pid });
+    if (this.#isStopping) await this.#control.close();
+    return undefined;
   }
 
+  /** True once mail is accepted, false when a stop came first; rejects with the system's code when it cannot. */
+  async start(): Promise<boolean> {
+    try {
+      await this.#startAll();
+    } catch (error) {
+      await this.abandon();
+      // What ends because it was told to has not failed.
+      if (!this.#isStopping) throw error;
+    }
+    return !this.#isStopping;
+  }
+
+  /** Stops engines, then the recorder, then control. */
   async stop(reason: string): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.#log.write('info', 'supervisor.stopping', { reason });
-    await this.#end();
-    this.#log.write('info', 'supervisor.stopped');
-    this.#log.flush();
+    this.#log?.write('info', 'supervisor.stopping', { reason });
+    await this.abandon();
+    this.#log?.write('info', 'supervisor.stopped');
+    this.#log?.flush();
     this.#finish(0);
   }
 
-  /** Once, whoever asks for it: a stop may come while the start fails. */
-  #end(): Promise<void> {
+  /** Ends what was started. Once, whoever asks for it: a stop may come while the start fails. */
+  abandon(): Promise<void> {
     this.#ending ??= this.#endAll();
     return this.#ending;
+  }
+
+  async #startAll(): Promise<void> {
+    const { config, notice } = this.#options;
+    const log = await openLog({ file: config.logFile.value, level: 'info' });
+    if ('kind' in log) throw Object.assign(new Error(`the log: ${log.message}`), { code: log.code });
+    this.#log = log;
+    if (this.#isStopping) return;
+    const ports = { disk: this.#disk, clock: this.#clock, digest: systemDigest(), log };
+    const recording = await Recording.open(ports, config, `${this.#spool}/cursors`, (positions) => {
+      for (const engine of this.#engines) engine.recorded(positions.get(engine.name));
+    });
+    if (this.#isStopping) return recording.close();
+    this.#recording = recording;
+    const around = { config, recording, clock: this.#clock, log, notice };
+    const configured = config.engines.value;
+    for (const number of await engineNumbers(this.#disk, this.#spool, configured)) {
+      this.#engines.push(new SupervisedEngine(number, this.#spool, number <= configured, around));
+    }
+    for (const engine of this.#engines) {
+      if (this.#isStopping) return;
+      await engine.start();
+    }
+    log.write('info', 'supervisor.started', { config: config.file, pid: process.pid });
   }
 
   async #endAll(): Promise<void> {
@@ -112,7 +140,7 @@ class RunningSupervisor implements Supervisor {
   #handlers(): ReadonlyMap<string, ControlHandler> {
     return new Map<string, ControlHandler>([
       ['status', () => this.#status()],
-      ['queue.list', () => this.#queueList()],
+      ['queue.list', ({ all }) => this.#queueList(all === true)],
       [
         'stop',
         () => {
@@ -124,152 +152,31 @@ class RunningSupervisor implements Supervisor {
   }
 
   async #status(): Promise<StatusReport> {
-    const { config, version } = this.#options;
-    const reports = (await Promise.all(this.#engines.map((engine) => engine.report()))).filter(
-      (report) => report !== undefined,
-    );
-    const sum = (of: (report: (typeof reports)[number]) => number): number =>
-      reports.reduce((total, report) => total + of(report), 0);
-    return {
-      schema: 'penstock.status/1',
-      version,
-      pid: process.pid,
-      startedMs: this.#startedMs,
-      uptimeMs: this.#clock.wallMs() - this.#startedMs,
-      configFile: config.file,
-      durability: config.durability.value,
-      listeners: config.listeners.map(({ address, port }, index) => ({
-        address,
-        port,
-        connections: sum((report) => report.listeners[index]?.connections ?? 0),
-        acceptedTotal: sum((report) => report.listeners[index]?.acceptedTotal ?? 0),
-        refusedTotal: sum((report) => report.listeners[index]?.refusedTotal ?? 0),
-        messagesTotal: sum((report) => report.listeners[index]?.messagesTotal ?? 0),
-      })),
-      spool: {
-        folder: resolve(config.spools[0]!.value),
-        messages: sum(({ messages }) => messages),
-        recipients: sum(({ recipients }) => recipients),
-        segments: sum(({ segments }) => segments),
-        unsyncedOutcomes: sum(({ unsyncedOutcomes }) => unsyncedOutcomes),
-      },
-      queues: {
-        queues: sum(({ queues }) => queues),
-        recipients: sum(({ recipients }) => recipients),
-        deliveredTotal: sum(({ outcomes }) => outcomes.deliveredTotal),
-        failedTotal: sum(({ outcomes }) => outcomes.failedTotal),
-        deferredTotal: sum(({ outcomes }) => outcomes.deferredTotal),
-      },
-      outgoingConnections: sum(({ outgoingConnections }) => outgoingConnections),
-      acctFiles: config.acctFiles.map(({ path }) => ({ path: resolve(path) })),
-    };
+    const { config, configFile, version } = this.#options;
+    const views = await Promise.all(this.#engines.map((engine) => engine.view()));
+    const nowMs = this.#clock.wallMs();
+    const facts = { config, configFile, version, pid: process.pid, startedMs: this.#startedMs, nowMs };
+    return statusReport(facts, views);
   }
 
-  async #queueList(): Promise<QueueListReport> {
-    const settingsFor = compileDomainSettings(this.#options.config);
-    const nowMs = this.#clock.wallMs();
-    const all = (await Promise.all(this.#engines.map((engine) => engine.queues()))).flat();
-    return {
-      schema: 'penstock.queueList/1',
-      queues: all.map(({ name, recipients, inDelivery, connections, retryInMs, lastError }) => {
-        const { domain, vmta } = splitQueueName(name);
-        return {
-          name,
-          recipients,
-          inDelivery,
-          connections,
-          connectionsMax: settingsFor(domain, vmta).maxSmtpOut.value,
-          nextTryMs: retryInMs > 0 ? nowMs + retryInMs : undefined,
-          lastError,
-        };
+  async #queueList(all: boolean): Promise<QueueListReport | ControlRefusal> {
+    if (this.#engines.length === 0) return new ControlRefusal('STARTING', 'it has no engine yet');
+    const engines = await Promise.all(
+      this.#engines.map(async (engine) => {
+        const queues = await engine.queues();
+        return { queues, state: (await engine.view()).state };
       }),
-    };
+    );
+    return queueListReport(this.#options.config, engines, { all, nowMs: this.#clock.wallMs() });
   }
 }
 
 /** The configured engines, and those whose folders still hold mail of a larger configuration. */
-async function engineNumbers(
-  disk: { list(folder: string): Promise<readonly string[]> },
-  spool: string,
-  configured: number,
-): Promise<readonly number[]> {
+async function engineNumbers(disk: Disk, spool: string, configured: number): Promise<readonly number[]> {
   const numbers = new Set(Array.from({ length: configured }, (_, i) => i + 1));
   for (const name of await disk.list(spool)) {
     const match = /^engine-(\d+)$/.exec(name);
     if (match !== null) numbers.add(Number(match[1]));
   }
   return [...numbers].sort((a, b) => a - b);
-}
-
-/** One engine over its lives: started again when it dies, with growing delays. */
-class SupervisedEngine {
-  readonly name: string;
-  readonly #folder: string;
-  readonly #accepts: boolean;
-  readonly #options: SupervisorOptions;
-  readonly #recording: Recording;
-  readonly #log: Log;
-  #child: EngineChild | undefined;
-  #restart: NodeJS.Timeout | undefined;
-  #delayMs = restartDelayMs.first;
-  #hasStarted = false;
-  #isStopping = false;
-
-  constructor(number: number, spool: string, options: SupervisorOptions, recording: Recording, log: Log) {
-    this.name = `engine-${number}`;
-    this.#folder = `${spool}/${this.name}`;
-    this.#accepts = number <= options.config.engines.value;
-    this.#options = options;
-    this.#recording = recording;
-    this.#log = log;
-    recording.feed(this.name, this.#folder);
-  }
-
-  async start(): Promise<void> {
-    const startedMs = performance.now();
-    const child = new EngineChild({
-      published: (watermark) => this.#recording.published(this.name, watermark),
-      exited: (expected) => {
-        // What it published before an orderly end is all there is, and is recorded yet.
-        if (!expected) this.#recording.engineGone(this.name);
-        this.#child = undefined;
-        if (this.#isStopping || !this.#hasStarted) return;
-        if (performance.now() - startedMs > healthyMs) this.#delayMs = restartDelayMs.first;
-        this.#log.write('error', 'engine.died', { engine: this.name, expected, restartInMs: this.#delayMs });
-        this.#restart = setTimeout(() => {
-          this.start().catch(({ code, message }) =>
-            this.#log.write('error', 'engine.notStarted', { engine: this.name, code, message }),
-          );
-        }, this.#delayMs);
-        this.#delayMs = Math.min(this.#delayMs * 2, restartDelayMs.last);
-      },
-    });
-    this.#child = child;
-    await child.start({
-      config: this.#options.config,
-      spoolFolder: this.#folder,
-      recorded: this.#recording.readThrough(this.name),
-      accepts: this.#accepts,
-    });
-    this.#hasStarted = true;
-    this.#log.write('info', 'engine.started', { engine: this.name, pid: child.pid });
-  }
-
-  recorded(position: BatchPosition | undefined): void {
-    if (position !== undefined) this.#child?.tell({ kind: 'recorded', position });
-  }
-
-  report(): ReturnType<EngineChild['report']> {
-    return this.#child?.report() ?? Promise.resolve(undefined);
-  }
-
-  queues(): ReturnType<EngineChild['queues']> {
-    return this.#child?.queues() ?? Promise.resolve([]);
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    clearTimeout(this.#restart);
-    await this.#child?.stop(engineStopMaxMs);
-  }
 }

@@ -47,7 +47,7 @@ test('a second daemon on the same spool is refused, says so, and does the first 
   const scene = await Scene.begin();
   const second = await scene.penstock('run');
   expect(second.code).toBe(2);
-  expect(second.stderr).toContain('another penstock');
+  expect(second.stderr).toContain(`already running, pid ${scene.daemon.pid}`);
   await submit(scene.ledger.submissions, scene.port, { to: ['still@sink.test'] });
   expect(await scene.settle()).toEqual([]);
 });

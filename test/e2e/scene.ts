@@ -72,6 +72,13 @@ export class Scene {
     this.#started.push(this.daemon);
   }
 
+  /** Starts it without waiting for anything. */
+  launch(): Daemon {
+    this.daemon = Daemon.launch(this.site);
+    this.#started.push(this.daemon);
+    return this.daemon;
+  }
+
   get port(): number {
     return this.site.ports[0]!;
   }

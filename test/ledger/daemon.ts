@@ -121,14 +121,19 @@ export class Daemon {
     }
   }
 
-  /** Resolves once every listener of the site greets. */
-  static async start(site: Site): Promise<Daemon> {
+  /** Just started: nothing works yet. */
+  static launch(site: Site): Daemon {
     const child = spawn(process.execPath, [penstock, 'run', '--config', site.configFile], {
       cwd: site.folder,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const daemon = new Daemon(child);
+    return new Daemon(child);
+  }
+
+  /** Resolves once every listener of the site greets. */
+  static async start(site: Site): Promise<Daemon> {
+    const daemon = Daemon.launch(site);
     const endMs = Date.now() + startMaxMs;
     for (const port of site.ports) {
       while (!(await greets(port))) {
@@ -149,6 +154,12 @@ export class Daemon {
 
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** From now on nobody reads what it says. */
+  deafen(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
   }
 
   /** SIGTERM, and its exit code; undefined when a signal ended it. */

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { systemLog } from './log.ts';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { openLog, type SystemLog } from './log.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -17,6 +17,12 @@ async function linesOf(path: string): Promise<Record<string, unknown>[]> {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+async function logTo(file: string): Promise<SystemLog> {
+  const log = await openLog({ file, level: 'info' });
+  if ('kind' in log) throw new Error(log.message);
+  return log;
+}
+
 /** Lines are written in the background. */
 async function written(path: string, lines: number): Promise<Record<string, unknown>[]> {
   await expect.poll(async () => (await linesOf(path).catch(() => [])).length).toBe(lines);
@@ -25,7 +31,7 @@ async function written(path: string, lines: number): Promise<Record<string, unkn
 
 test('a line is a JSON object with level, time, event and fields; lesser levels are left out', async () => {
   const file = join(folder, 'deep', 'a.log');
-  const log = systemLog({ file, level: 'info' });
+  const log = await logTo(file);
   log.write('debug', 'listener.accepted');
   log.write('warn', 'listener.refused', { client: '192.0.2.1' });
   const [line] = await written(file, 1);
@@ -39,7 +45,7 @@ test('a line is a JSON object with level, time, event and fields; lesser levels 
 
 test('secrets do not reach the file, at the top or one level down', async () => {
   const file = join(folder, 'b.log');
-  const log = systemLog({ file, level: 'info' });
+  const log = await logTo(file);
   log.write('info', 'session.authenticated', { user: 'u', password: 'hunter2', http: { token: 'hunter2' } });
   await written(file, 1);
   const text = await readFile(file, 'utf8');
@@ -49,23 +55,65 @@ test('secrets do not reach the file, at the top or one level down', async () => 
 
 test('after reopen lines go to a new file of the old name', async () => {
   const file = join(folder, 'c.log');
-  const log = systemLog({ file, level: 'info' });
+  const log = await logTo(file);
   log.write('info', 'first');
   await written(file, 1);
   await rename(file, `${file}.1`);
-  log.reopen();
+  await log.reopen();
   log.write('info', 'second');
   const [line] = await written(file, 1);
   expect(line).toMatchObject({ event: 'second' });
 });
 
-test('flush loses and doubles no line, and does no harm before the file is open', async () => {
+test('flush loses and doubles no line, and does no harm when there is nothing to write', async () => {
   const file = join(folder, 'd.log');
-  const log = systemLog({ file, level: 'info' });
+  const log = await logTo(file);
   log.flush();
   log.write('info', 'first');
   await written(file, 1);
   for (let i = 0; i < 100; i++) log.write('info', 'more');
   log.flush();
   await written(file, 101);
+});
+
+test('a log that cannot be opened is a value with its path and the code of the system', async () => {
+  expect(await openLog({ file: folder, level: 'info' })).toMatchObject({
+    kind: 'unwritable',
+    path: folder,
+    code: 'EISDIR',
+  });
+});
+
+test('a full disk costs lines, is said once on standard error, and neither throws nor hangs', async () => {
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  try {
+    const log = await logTo('/dev/full');
+    log.write('info', 'first');
+    await expect.poll(() => said.mock.calls.length).toBe(1);
+    log.write('info', 'second');
+    log.flush();
+    log.write('info', 'third');
+    log.flush();
+    expect(said.mock.calls.map(([text]) => text)).toEqual([
+      expect.stringMatching(/^penstock: cannot write the log \/dev\/full: ENOSPC/),
+    ]);
+  } finally {
+    said.mockRestore();
+  }
+});
+
+test('a log that cannot be opened anew goes on where it was', async () => {
+  const file = join(folder, 'e.log');
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  try {
+    const log = await logTo(file);
+    await rename(file, `${file}.1`);
+    await mkdir(file);
+    await log.reopen();
+    expect(said.mock.calls).toHaveLength(1);
+    log.write('info', 'still there');
+    await written(`${file}.1`, 1);
+  } finally {
+    said.mockRestore();
+  }
 });

@@ -1,5 +1,6 @@
 import { pino, stdTimeFunctions } from 'pino';
 import type { Log, LogLevel } from '../ports.ts';
+import { LogFile, type LogFileFailure } from './logFile.ts';
 
 /** Fields that never reach a log, whoever passes them. */
 const secretFields = ['password', 'secret', 'token', 'credentials', 'authorization', 'privateKey'];
@@ -8,43 +9,49 @@ export interface SystemLog extends Log {
   /** Writes out what is buffered; call before the process ends. */
   flush(): void;
   /** Opens the file anew, after logrotate moved it. */
-  reopen(): void;
+  reopen(): Promise<void>;
 }
 
-/** One JSON object a line: level, time (ISO, UTC), event, fields. `file` undefined: standard error. */
-export function systemLog(options: { file: string | undefined; level: LogLevel }): SystemLog {
-  const destination = pino.destination({ dest: options.file ?? 2, mkdir: true, sync: false });
-  // A log that cannot be written (full disk) must not stop the mail; say so once.
-  destination.once('error', (error) => {
-    process.stderr.write(
-      `penstock: cannot write the log ${options.file ?? 'to standard error'}: ${error.message}\n`,
-    );
-    destination.on('error', () => {});
-  });
+export interface LogOptions {
+  readonly file: string;
+  readonly level: LogLevel;
+}
+
+/**
+ * One JSON object a line: level, time (ISO, UTC), event, fields. A file that cannot be opened is a value;
+ * one that cannot be written later costs lines, never the process.
+ */
+export async function openLog({ file, level }: LogOptions): Promise<SystemLog | LogFileFailure> {
+  const opened = await LogFile.open(file, complain);
+  return opened instanceof LogFile ? systemLog(opened, level) : opened;
+}
+
+/** Where the log goes when its file is out of reach and the process must go on. */
+export function standardErrorLog(level: LogLevel): SystemLog {
+  return systemLog(LogFile.standardError(), level);
+}
+
+function complain(path: string, message: string): void {
+  process.stderr.write(`penstock: cannot write the log ${path}: ${message}; lines are lost until it can\n`);
+}
+
+function systemLog(file: LogFile, level: LogLevel): SystemLog {
   const logger = pino(
     {
-      level: options.level,
+      level,
       base: null,
       messageKey: 'event',
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: [...secretFields, ...secretFields.map((field) => `*.${field}`)], censor: '[removed]' },
     },
-    destination,
+    file,
   );
   return {
-    write(level, event, fields = {}) {
-      logger[level](fields, event);
+    write(severity, event, fields = {}) {
+      logger[severity](fields, event);
     },
-    flush() {
-      try {
-        destination.flushSync();
-      } catch {
-        // Not open yet, or failed: the error listener has spoken.
-      }
-    },
-    reopen() {
-      if (options.file !== undefined) destination.reopen();
-    },
+    flush: () => file.flush(),
+    reopen: () => file.reopen(),
   };
 }
