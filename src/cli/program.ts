@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { check } from './check.ts';
 import { type ExitName, exitCodes } from './exitCodes.ts';
 import { misuse, sayFailure } from './failure.ts';
@@ -54,7 +54,10 @@ function describe(version: string, io: Io, act: Act): Command {
     const name = words.pop()!;
     const command = words.reduce((parent, word) => groupOf(parent, word, io), program).command(name);
     tame(command.description(verb.summary), io);
-    if (verb.argument !== undefined) command.argument(`<${verb.argument[0]}>`, verb.argument[1]);
+    if (verb.argument !== undefined) {
+      const [placeholder, meaning] = verb.argument;
+      command.addArgument(new Argument(`<${placeholder}>`, meaning).argParser(notEmpty));
+    }
     for (const option of [...verb.options, ...commonOptions]) command.addOption(optionOf(option));
     command.action((...args: unknown[]) =>
       act(verb, verb.argument === undefined ? '' : String(args[0]), command.opts<GivenOptions>()),
@@ -66,7 +69,14 @@ function describe(version: string, io: Io, act: Act): Command {
 function optionOf({ flags, meaning, required, conflicts }: VerbOption): Option {
   const option = new Option(flags.replace(/ (\S+)$/, ' <$1>'), meaning);
   if (conflicts !== undefined) option.conflicts(conflicts);
+  // A text may be empty; a path, an address or a number never means anything then.
+  if (flags.includes(' ') && !flags.endsWith(' TEXT')) option.argParser(notEmpty);
   return option.makeOptionMandatory(required === true);
+}
+
+function notEmpty(value: string): string {
+  if (value === '') throw new InvalidArgumentError('It is empty.');
+  return value;
 }
 
 function groupOf(parent: Command, word: string, io: Io): Command {

@@ -113,6 +113,7 @@ test('no daemon, a closed one and a file in its place are told apart from a daem
   expect(await askControl(path, 'status')).toMatchObject({ kind: 'unreachable' });
   await writeFile(path, '');
   expect(await askControl(path, 'status')).toEqual({ kind: 'unreachable', code: 'ECONNREFUSED' });
+  expect(await askControl(path.repeat(9), 'status')).toMatchObject({ kind: 'unreachable' });
 });
 
 test('what a dead daemon left is replaced, a living one is not', async () => {

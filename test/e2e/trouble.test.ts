@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { askControl } from '../../src/control/client.ts';
 import type { EngineStateReport, QueueListReport, StatusReport } from '../../src/control/reports.ts';
-import { waitUntil } from '../ledger/daemon.ts';
+import { serveControl } from '../../src/control/server.ts';
+import { runPenstock, waitUntil } from '../ledger/daemon.ts';
 import { submit } from './letter.ts';
 import { Scene } from './scene.ts';
 
@@ -97,6 +98,17 @@ test('a start that waits for the lock says for whom, and one signal ends it in o
     'supervisor.stopping',
     'supervisor.stopped',
   ]);
+});
+
+test('a second daemon is told of the first before anything else is in its way', async () => {
+  const scene = await Scene.set();
+  const socket = join(scene.site.folder, 'var', 'penstock.sock');
+  await mkdir(dirname(socket));
+  const first = await serveControl(socket, new Map([['status', () => ({ pid: 4711 })]]));
+  onTestFinished(() => first.close());
+  // The embedded default, whose receiver has a port of its own.
+  const { code, stderr } = await runPenstock(['run'], scene.site.folder);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('already running, pid 4711') });
 });
 
 test('a log that cannot be written keeps the daemon from starting, and is named', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,6 +83,9 @@ test('a log that cannot be opened is a value with its path and the code of the s
     path: folder,
     code: 'EISDIR',
   });
+  // A pipe without a reader would be waited for.
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  expect(await openLog({ file: join(folder, 'pipe'), level: 'info' })).toMatchObject({ code: 'ENXIO' });
 });
 
 test('a full disk costs lines, is said once on standard error, and neither throws nor hangs', async () => {

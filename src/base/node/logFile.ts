@@ -1,4 +1,4 @@
-import { close, mkdir, open, write, writeSync } from 'node:fs';
+import { close, constants, mkdir, open, write, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -120,7 +120,11 @@ export class LogFile {
   }
 }
 
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
+/** A pipe that nobody reads is refused instead of waited for. */
+const appending = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK;
+
 async function opened(path: string): Promise<number> {
   await makeFolder(dirname(path), { recursive: true });
-  return openFile(path, 'a');
+  return openFile(path, appending);
 }
