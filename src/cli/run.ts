@@ -155,6 +155,7 @@ function failureOf({ code = 'unknown', message }: NodeJS.ErrnoException): Failur
 const forRoot = 'Ports below 1024 and folders of other accounts need root.';
 const fixes: Readonly<Record<string, string>> = {
   EADDRINUSE: 'Something else listens there: another MTA, or a penstock with another spool.',
+  EBUSY: 'It may be the engine of a daemon that was killed: end that pid if it does not end by itself.',
   EACCES: forRoot,
   EPERM: forRoot,
 };

@@ -92,7 +92,7 @@ export class EngineChild {
     if (this.#worker.isConnected()) this.#worker.send(message);
   }
 
-  /** undefined: it has not answered for 5 s, or is gone. */
+  /** undefined: it has not started, not answered for 5 s, or is gone. */
   report(): Promise<EngineReport | undefined> {
     return this.#ask('report') as Promise<EngineReport | undefined>;
   }

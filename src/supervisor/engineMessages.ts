@@ -26,5 +26,10 @@ export type FromEngine =
   /** It cannot start, or it ends for a fault of its own. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'published'; readonly watermark: Watermark }
-  | { readonly kind: 'answer'; readonly ask: number; readonly answer: EngineReport | readonly QueueState[] }
+  /** `answer` undefined: it is not that far. */
+  | {
+      readonly kind: 'answer';
+      readonly ask: number;
+      readonly answer: EngineReport | readonly QueueState[] | undefined;
+    }
   | { readonly kind: 'stopped' };

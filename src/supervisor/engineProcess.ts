@@ -13,19 +13,10 @@ import { lockSpool } from './spoolLock.ts';
 
 /** Watermarks are told at most this often: the recorder gathers anyway. */
 const watermarkDelayMs = 20;
+/** How long a stop waits for a start under way; one that takes longer is given up as a crash would. */
+const startGraceMs = 2000;
 /** Once the supervisor is gone there is nobody to account to: finish quickly. */
 const orphanGraceMs = 2000;
-
-const idleReport: EngineReport = {
-  listeners: [],
-  messages: 0,
-  recipients: 0,
-  queues: 0,
-  outgoingConnections: 0,
-  outcomes: { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 },
-  unsyncedOutcomes: 0,
-  segments: 0,
-};
 
 /** The life of an engine process: waits for its configuration, serves, and ends when told or orphaned. */
 export async function runEngine(): Promise<void> {
@@ -44,13 +35,13 @@ export async function runEngine(): Promise<void> {
 
 class EngineProcess {
   #engine: Engine | undefined;
-  #begun = false;
+  #starting: Promise<void> | undefined;
   readonly #ending = new AbortController();
   /** Published and not yet told. */
   #watermark: Watermark | undefined;
 
   obey(message: ToEngine): void {
-    if (message.kind === 'start' && !this.#begun) void this.#start(message);
+    if (message.kind === 'start') this.#starting ??= this.#start(message);
     else if (message.kind === 'recorded') this.#engine?.recorded(message.position);
     else if (message.kind === 'ask') {
       tell({ kind: 'answer', ask: message.ask, answer: this.#answer(message.about) });
@@ -61,6 +52,8 @@ class EngineProcess {
   async end(graceMs?: number): Promise<void> {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort();
+    // It may have begun to accept: then it ends as any other.
+    await Promise.race([this.#starting, new Promise((resolve) => setTimeout(resolve, startGraceMs))]);
     await this.#engine?.stop(graceMs);
     this.#tellWatermark();
     if (!process.connected) process.exit(0);
@@ -68,7 +61,6 @@ class EngineProcess {
   }
 
   async #start(order: Extract<ToEngine, { kind: 'start' }>): Promise<void> {
-    this.#begun = true;
     const { config, spoolFolder, recorded, accepts } = order;
     const log = await this.#openLog(config.logFile.value);
     process.on('uncaughtException', (error) => {
@@ -96,13 +88,13 @@ class EngineProcess {
         },
         { config, spoolFolder, recorded, accepts, published: (watermark) => this.#published(watermark) },
       ));
-    // Told to end meanwhile: `end` leaves.
-    if (this.#ending.signal.aborted) return;
     if (engine instanceof Engine) {
       this.#engine = engine;
       tell({ kind: 'started' });
       return;
     }
+    // Told to end meanwhile: `end` leaves.
+    if (this.#ending.signal.aborted) return;
     const { code, message } = engine;
     log.write('error', 'engine.failed', { code, message });
     process.send?.({ kind: 'failed', code, message } satisfies FromEngine, () => process.exit(1));
@@ -127,9 +119,10 @@ class EngineProcess {
     this.#watermark = undefined;
   }
 
-  #answer(about: 'report' | 'queues'): EngineReport | readonly QueueState[] {
-    if (about === 'queues') return this.#engine === undefined ? [] : [...this.#engine.queues()];
-    return this.#engine?.report() ?? idleReport;
+  /** undefined: there is nothing to tell yet. */
+  #answer(about: 'report' | 'queues'): EngineReport | readonly QueueState[] | undefined {
+    if (this.#engine === undefined) return undefined;
+    return about === 'queues' ? [...this.#engine.queues()] : this.#engine.report();
   }
 }
 

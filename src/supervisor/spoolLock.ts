@@ -44,7 +44,7 @@ export async function lockSpool(
     const noticing = setTimeout(async () => waits(`waits for ${path}${await holder(path)}`), silentMaxMs);
     const status = await flock(file, signal).finally(() => clearTimeout(noticing));
     if (status !== 0) {
-      const message = `${folder} belongs to another engine that is running${await holder(path)}`;
+      const message = `cannot lock ${path}${await holder(path)}: another engine has it`;
       return status === 1
         ? failure('EBUSY', message)
         : failure('flock', `flock(1) cannot lock ${path}: it ended with ${status}`);

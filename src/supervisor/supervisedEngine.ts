@@ -33,8 +33,6 @@ interface State {
 
 /** How long an engine may take to finish; then it is killed and its spool recovered at the next start. */
 const stopMaxMs = 20_000;
-/** One that is starting has nothing to finish. */
-const startingStopMaxMs = 2000;
 const restartDelayMs = { first: 1000, last: 30_000 };
 /** An engine that lived this long starts the delays over. */
 const healthyMs = 60_000;
@@ -100,7 +98,7 @@ export class SupervisedEngine {
 
   /** Asks it, unless it is known not to answer. */
   async view(): Promise<EngineView> {
-    if (this.#child !== undefined && this.#state.name === 'running') await this.#ask(this.#child);
+    if (this.#child !== undefined && this.#mayAnswer()) await this.#ask(this.#child);
     const { name, sinceMs, waitsFor, restartMs } = this.#state;
     const nowMs = this.#around.clock.wallMs();
     return {
@@ -121,16 +119,20 @@ export class SupervisedEngine {
 
   /** undefined: it does not answer. */
   async queues(): Promise<readonly QueueState[] | undefined> {
-    return this.#state.name === 'running' ? this.#child?.queues() : undefined;
+    return this.#mayAnswer() ? this.#child?.queues() : undefined;
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#restart);
-    const maxMs = this.#state.name === 'starting' ? startingStopMaxMs : stopMaxMs;
     this.#state = { name: 'stopping', sinceMs: this.#around.clock.wallMs() };
-    await this.#child?.stop(maxMs);
+    await this.#child?.stop(stopMaxMs);
     this.#state = { name: 'stopped', sinceMs: this.#around.clock.wallMs() };
+  }
+
+  /** One that starts may have come so far without having said so. */
+  #mayAnswer(): boolean {
+    return this.#state.name === 'running' || this.#state.name === 'starting';
   }
 
   #enter(name: State['name'], more: Partial<State> = {}): void {
