@@ -18,10 +18,18 @@ export function groupCpuUs(group: number): number {
     .reduce((sum, { cpuUs }) => sum + cpuUs, 0);
 }
 
-export function childPids(): number[] {
+export function childPids(of = process.pid): number[] {
   return processes()
-    .filter(({ parent }) => parent === process.pid)
+    .filter(({ parent }) => parent === of)
     .map(({ pid }) => pid);
+}
+
+/** What of a process is in memory now, and the most that ever was, bytes. */
+export function memoryOf(pid: number): { readonly nowBytes: number; readonly mostBytes: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1024;
+  return { nowBytes: bytesOf('VmRSS'), mostBytes: bytesOf('VmHWM') };
 }
 
 function processes(): Process[] {

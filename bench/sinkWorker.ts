@@ -5,9 +5,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 export interface SinkOptions {
   /** One number in shared memory: how many messages were taken. */
   readonly taken: Int32Array;
+  /** Any, when none is named. */
+  readonly port?: number;
+  /** Of so many envelopes one is deferred; none when not named. */
+  readonly defersOneIn?: number;
 }
 
-const { taken } = workerData as SinkOptions;
+const { taken, port = 0, defersOneIn } = workerData as SinkOptions;
 
 /** By a command's first letter: RCPT and RSET have the same answer. */
 const replies = new Map([
@@ -20,12 +24,16 @@ const replies = new Map([
   ['Q', '221 bye\r\n'],
 ]);
 
+const deferral = '450 4.2.1 later\r\n';
+let envelopes = 0;
+
 const server = createServer({ noDelay: true }, serve);
-server.listen(0, '127.0.0.1', () => parentPort!.postMessage((server.address() as AddressInfo).port));
+server.listen(port, '127.0.0.1', () => parentPort!.postMessage((server.address() as AddressInfo).port));
 
 function serve(socket: Socket): void {
   let unread: Buffer = Buffer.alloc(0);
   let isContent = false;
+  let isDeferred = false;
   socket.write('220 sink.bench.test\r\n');
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk) => {
@@ -42,8 +50,9 @@ function serve(socket: Socket): void {
         Atomics.add(taken, 0, 1);
       } else {
         const verb = String.fromCharCode(bytes[at]!);
-        isContent = verb === 'D';
-        answer += replies.get(verb) ?? '500 what?\r\n';
+        if (verb === 'M') isDeferred = defersOneIn !== undefined && ++envelopes % defersOneIn === 0;
+        isContent = verb === 'D' && !isDeferred;
+        answer += isDeferred && 'RD'.includes(verb) ? deferral : (replies.get(verb) ?? '500 what?\r\n');
         // The line end of DATA may begin the end of an empty content.
         at = isContent ? end : end + 2;
       }

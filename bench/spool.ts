@@ -86,14 +86,20 @@ async function storeMessages(
   const recovered = await recover(ports, folder, beforeAll);
   if (recovered.kind !== 'recovered') throw new Error(`the spool did not start: ${recovered.kind}`);
   let batches = 0;
-  const spool = new SegmentSpool(ports, folder, recovered, 'sync', {
-    published: () => {
-      batches += 1;
+  const spool = new SegmentSpool(
+    ports,
+    folder,
+    recovered,
+    { durability: 'sync', minFreeBytes: 0 },
+    {
+      published: () => {
+        batches += 1;
+      },
+      failed: (code) => {
+        throw new Error(`the disk failed: ${code}`);
+      },
     },
-    failed: (code) => {
-      throw new Error(`the disk failed: ${code}`);
-    },
-  });
+  );
   await spool.started;
   const content = contentOf(sizeBytes);
   let messages = 0;

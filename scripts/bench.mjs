@@ -11,13 +11,16 @@ import { prepare, root } from './prepare.mjs';
 
 const endToEnd = ['inject', 'relay'];
 const all = [...endToEnd, 'spool', 'scheduler'];
+/** Minutes, and gigabytes of the temporary folder: only when asked for. */
+const named = [...all, 'backlog'];
 const usage = `usage: npm run bench -- [NAME...] [--against DIR] [--rounds N] [--seconds S]
-  NAME           ${all.join(', ')}; default: all, with --against ${endToEnd.join(' and ')}
+  NAME           ${named.join(', ')}; default: all but backlog, with --against ${endToEnd.join(' and ')}
   --against DIR  the root of another checkout, measured in turns with this one
   --rounds N     how often each figure is measured (3)
-  --seconds S    for how long (3; spool: 0.5)`;
+  --seconds S    for how long (3; spool: 0.5)
+  --messages N   how many the backlog holds (1000000)`;
 
-const { names, against, rounds, seconds } = given();
+const { names, against, rounds, seconds, messages } = given();
 await prepare();
 console.log(`Node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model}, ${loadText()}`);
 const scenarios = names.filter((name) => endToEnd.includes(name));
@@ -29,6 +32,19 @@ if (scenarios.length > 0) {
 if (names.includes('spool')) {
   const { benchSpool } = await import(await bundle('spool'));
   await benchSpool({ rounds, seconds });
+}
+if (names.includes('backlog')) {
+  for (const part of ['loadWorker', 'sinkWorker']) await bundle(part);
+  await bundle('backlog');
+  const child = spawn(
+    process.execPath,
+    [join(root, 'dist', outputOf('backlog')), ...(messages ? [messages] : [])],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  );
+  process.once('exit', () => child.kill());
+  await once(child, 'exit');
 }
 if (names.includes('scheduler')) {
   console.log('\nscheduler:');
@@ -48,16 +64,18 @@ function given() {
       against: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      messages: { type: 'string' },
     };
     const { values, positionals } = parseArgs({ allowPositionals: true, options });
-    const known = values.against === undefined ? all : endToEnd;
+    const known = values.against === undefined ? named : endToEnd;
     const unknown = positionals.find((name) => !known.includes(name));
     if (unknown !== undefined) throw new Error(`"${unknown}" is none of ${known.join(', ')}`);
     return {
-      names: positionals.length > 0 ? positionals : known,
+      names: positionals.length > 0 ? positionals : values.against === undefined ? all : endToEnd,
       against: values.against && checkout(values.against),
       rounds: positive(values.rounds),
       seconds: positive(values.seconds),
+      messages: positive(values.messages),
     };
   } catch (error) {
     console.error(`${error.message}\n${usage}`);

@@ -84,6 +84,7 @@ export function configOf(fixture: Fixture): Config {
     domains: [],
     acctFiles: [],
     spools: [byDefault('spool')],
+    minFreeSpaceBytes: byDefault(0),
     logFile: byDefault('log'),
     totalMaxSmtpIn: byDefault(100),
     totalMaxSmtpOut: byDefault(1200),

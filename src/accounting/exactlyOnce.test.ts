@@ -200,6 +200,7 @@ function over(disk: Disk, changed: Partial<Disk>): Disk {
     rename: (from, to) => disk.rename(from, to),
     unlink: (path) => disk.unlink(path),
     syncFolder: (folder) => disk.syncFolder(folder),
+    space: (folder) => disk.space(folder),
     ...changed,
   };
 }

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile } from '../base/ports.ts';
+import type { Disk, DiskFile, DiskSpace } from '../base/ports.ts';
 
 /**
  * A disk in memory for tests that loses what was not synced and fails on request. Data: a file has bytes the
@@ -53,6 +53,10 @@ export class FaultyDisk implements Disk {
 
   names(folder: string): readonly string[] {
     return [...(this.#folders.get(folder)?.keys() ?? [])].sort();
+  }
+
+  async space(): Promise<DiskSpace> {
+    return { freeBytes: 1e12, totalBytes: 1e12 };
   }
 
   async list(folder: string): Promise<readonly string[]> {

@@ -43,6 +43,14 @@ export interface Disk {
   unlink(path: string): Promise<void>;
   /** Makes creations, renames and unlinks in this folder durable. */
   syncFolder(folder: string): Promise<void>;
+  /** Of the file system that holds the folder. */
+  space(folder: string): Promise<DiskSpace>;
+}
+
+export interface DiskSpace {
+  /** What this process may still write. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 export interface DiskFile {

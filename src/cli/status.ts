@@ -19,6 +19,8 @@ export const status: Verb = {
   },
 };
 
+const fullLine = ['', 'FULL: new mail is refused with 452 until its disk has room'] as const;
+
 export function statusLines(report: StatusReport): string[] {
   const { spool, queues, engines } = report;
   const nowMs = report.startedMs + report.uptimeMs;
@@ -35,6 +37,7 @@ export function statusLines(report: StatusReport): string[] {
         ] as const,
     ),
     ['spool', `${spool.folder}  ${spool.messages} messages, ${spool.recipients} recipients owed`],
+    ...(spool.isFull ? [fullLine] : []),
     ['durability', report.durability],
     [
       'queues',

@@ -44,6 +44,8 @@ export interface Config {
   readonly acctFiles: readonly AcctFileConfig[];
   /** Never empty. This release uses the first. */
   readonly spools: readonly Setting<string>[];
+  /** Below it no new mail is taken; a reserve of our own holds beside it. */
+  readonly minFreeSpaceBytes: Setting<number>;
   readonly logFile: Setting<string>;
   readonly totalMaxSmtpIn: Setting<number>;
   readonly totalMaxSmtpOut: Setting<number>;

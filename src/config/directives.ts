@@ -39,7 +39,7 @@ log-auto-rotation          | yes/no        | yes              | harmless  | Whet
 log-file-world-readable    | yes/no        | no               | harmless  | Whether everyone on this host may read the log.
 spool*                     | path          | (./var/spool)    | honoured  | Folder where accepted mail is kept; the older form of <spool>.
 spool-max-recipients       | words:1       | auto             | harmless  | Recipients all spools may hold before submissions are deferred.
-spool-min-free-space       | count         | 0                | harmless  | Megabytes to keep free on the spool's disk.
+spool-min-free-space       | count         | 0                | honoured  | Megabytes to keep free on the spool's disk.
 spool-delete-corrupted     | yes/no        | no               | harmless  | Delete spool files that cannot be read.
 sync-msg-create            | yes/no        |                  | harmless  | Whether mail is on disk before it is accepted. Always so here; see durability.
 sync-msg-update            | yes/no        |                  | harmless  | Whether outcomes are on disk at once. Grouped and always so here; see durability.
@@ -423,7 +423,7 @@ http-webhook-log-verbose   | yes/no        | no               | harmless  | Webh
 priority                   | positive      | 1                | harmless  | Which spool is filled first, 1 to 100.
 deliver-only               | yes/no        | no               | harmless  | Take no new mail into this spool.
 delete-file-holders        | yes/no        | no               | harmless  | PowerMTA's placeholder files; there are none here.
-min-free-space             | size          | 0                | harmless  | Space to keep free on its disk.
+min-free-space             | size          | 0                | honoured  | Space to keep free on its disk.
 
 @ mx-rollup-list
 mx*                        | words:2+      |                  | harmless  | Domains with such an MX go into one queue.

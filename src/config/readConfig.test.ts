@@ -56,6 +56,17 @@ test('without a line for them, listener, spool, log and host name have defaults,
   });
 });
 
+test("the space to keep free is the spool block's, else the older line's, which counts megabytes", () => {
+  const readBlock = (text: string) =>
+    readConfig(
+      '/c',
+      memoryConfigFiles(new Map([['/c', `smtp-listener 127.0.0.1:25\nlog-file /l\n${text}`]]), 'h.test'),
+    ).config!.minFreeSpaceBytes.value;
+  expect(readBlock('spool /s\n')).toBe(0);
+  expect(readBlock('spool /s\nspool-min-free-space 200\n')).toBe(200 * 1024 * 1024);
+  expect(readBlock('spool-min-free-space 200\n<spool /s>\nmin-free-space 1G\n</spool>\n')).toBe(2 ** 30);
+});
+
 test('what a broken line was meant to set is not called missing', () => {
   const { findings } = readConfig('/c', memoryConfigFiles(new Map([['/c', 'smtp-listener 0/0']]), 'h.test'));
   expect(findings.map((finding) => finding.code)).toEqual(['E-BAD-VALUE']);

@@ -9,7 +9,14 @@ import { precedenceFindings } from './precedence.ts';
 import { checkPoolDomains, resolveDomains } from './resolveDomains.ts';
 import { resolveListeners } from './resolveListeners.ts';
 import { resolveInjectionSources } from './resolveSources.ts';
-import { listSetting, resolveAcctFiles, resolveLogFile, resolveSpools, settingOr } from './resolveStorage.ts';
+import {
+  listSetting,
+  resolveAcctFiles,
+  resolveLogFile,
+  resolveMinFreeSpace,
+  resolveSpools,
+  settingOr,
+} from './resolveStorage.ts';
 import { checkListenerNames, checkSourceNames, resolveVirtualMtas } from './resolveVirtualMtas.ts';
 import { address, domainPrecedence, durability, positive } from './values.ts';
 
@@ -39,6 +46,7 @@ export function resolve(
     domains,
     acctFiles: resolveAcctFiles(nodes, findings),
     spools: resolveSpools(nodes, mainFile, findings),
+    minFreeSpaceBytes: resolveMinFreeSpace(nodes),
     logFile: resolveLogFile(nodes, mainFile, findings),
     totalMaxSmtpIn: settingOr(settingOf(nodes, 'total-max-smtp-in', positive), 100),
     totalMaxSmtpOut: settingOr(settingOf(nodes, 'total-max-smtp-out', positive), 1200),

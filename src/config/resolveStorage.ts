@@ -7,11 +7,13 @@ import { sayNotice, sayWarning } from './say.ts';
 import {
   type AcctPath,
   acctPath,
+  count,
   fileSize,
   intervalOrNever,
   path,
   positiveInterval,
   records,
+  size,
 } from './values.ts';
 
 /** `spool` lines and `<spool>` blocks; beside the configuration when there is none. */
@@ -30,6 +32,19 @@ export function resolveSpools(
   if (spools.size > 0) return [...spools.values()];
   return [{ value: fallback('spool', './var/spool', mainFile, findings), origin: undefined }];
 }
+
+/** `min-free-space` of the `<spool>` that is used, or the older `spool-min-free-space`, which counts in MB. */
+export function resolveMinFreeSpace(nodes: readonly ConfigNode[]): Setting<number> {
+  const [section] = sectionsNamed(nodes, 'spool');
+  const ofSpool = section && settingOf(section.children, 'min-free-space', size);
+  if (ofSpool !== undefined) return ofSpool;
+  const ofAll = settingOf(nodes, 'spool-min-free-space', count);
+  return ofAll === undefined
+    ? { value: 0, origin: undefined }
+    : { value: ofAll.value * mebibyte, origin: ofAll.origin };
+}
+
+const mebibyte = 1024 * 1024;
 
 export function resolveLogFile(
   nodes: readonly ConfigNode[],

@@ -71,6 +71,8 @@ export interface SpoolReport {
   readonly segments: number;
   /** Possible duplicates, should the power fail now. */
   readonly unsyncedOutcomes: number;
+  /** New mail is refused with 452: the disk is full but for a reserve. */
+  readonly isFull: boolean;
 }
 
 export interface QueueTotals {

@@ -57,6 +57,8 @@ export interface EngineReport {
   readonly outgoingConnections: number;
   readonly outcomes: OutcomeCounts;
   readonly unsyncedOutcomes: number;
+  /** No new mail is taken: the disk is full but for a reserve. */
+  readonly isFull: boolean;
   readonly segments: number;
 }
 
@@ -93,6 +95,7 @@ export class Engine {
   readonly #durabilities: readonly Durability[];
   #listening: readonly Listening[] = [];
   #isStopped = false;
+  #wasFull = false;
   #dateSecond = Number.NaN;
   #date = '';
 
@@ -125,6 +128,7 @@ export class Engine {
       plan,
       hostName: config.hostNames.value[0]!,
       pendingBytes: () => this.#spool.pendingBytes,
+      isFull: () => this.#isFull(),
       store: (message, injector, answer) => this.#store(message, injector, answer),
     });
     this.#sendings = new Sendings(ports, {
@@ -168,12 +172,15 @@ export class Engine {
       ports,
       spoolFolder,
       recovered,
-      config.durability.value,
+      {
+        durability: config.durability.value,
+        minFreeBytes: config.minFreeSpaceBytes.value,
+        sizes: options.spoolSizes,
+      },
       {
         published: options.published,
         failed: (code, segment) => ports.log.write('error', 'spool.failed', { code, segment }),
       },
-      options.spoolSizes,
     );
     await spool.started;
     const engine = new Engine(ports, config, spool);
@@ -239,6 +246,7 @@ export class Engine {
       outgoingConnections: this.#sendings.open,
       outcomes: this.#sendings.counts,
       unsyncedOutcomes: this.#spool.unsyncedEvents,
+      isFull: this.#wasFull,
       segments: this.#spool.segments,
     };
   }
@@ -289,6 +297,16 @@ export class Engine {
       },
       clock.monotonicMs(),
     );
+  }
+
+  /** Said in the log when it changes: refused clients see it only as 452. */
+  #isFull(): boolean {
+    const { isFull } = this.#spool;
+    if (isFull !== this.#wasFull) {
+      this.#ports.log.write(isFull ? 'error' : 'info', isFull ? 'spool.full' : 'spool.roomAgain');
+    }
+    this.#wasFull = isFull;
+    return isFull;
   }
 
   #restoreRetries(states: Iterable<FoundQueueState>): void {
@@ -388,7 +406,8 @@ export class Engine {
       const nowMs = this.#ports.clock.monotonicMs();
       this.#receptions.tick(nowMs);
       this.#sendings.tick(nowMs);
-      this.#spool.reclaim();
+      this.#spool.tick();
+      this.#isFull();
       if (!this.#isStopped) this.#tick();
     });
   }

@@ -28,6 +28,8 @@ export interface ReceptionSetup {
   readonly hostName: string;
   /** Bytes put into the spool and not yet on disk. */
   pendingBytes(): number;
+  /** The disk has no room for new mail. */
+  isFull(): boolean;
   /** Stores the message and answers once, now or later. */
   store(message: ReceivedMessage, injector: Injector, answer: (stored: StoredAnswer) => void): void;
 }
@@ -342,6 +344,6 @@ function policyOf(receptions: Receptions, { allowed }: Injector): SessionPolicy 
       const verdict = access.recipient(allowed, path);
       return verdict.kind === 'accepted' ? undefined : verdict.reply;
     },
-    judgeSender: () => (receptions.isShort ? replies.outOfSpace : undefined),
+    judgeSender: () => (receptions.isShort || receptions.setup.isFull() ? replies.outOfSpace : undefined),
   };
 }

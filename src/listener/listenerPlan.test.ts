@@ -33,6 +33,7 @@ const config = (listeners: readonly ListenerConfig[], given: Partial<Config> = {
   domains: [],
   acctFiles: [],
   spools: [set('spool')],
+  minFreeSpaceBytes: set(0),
   logFile: set('log'),
   totalMaxSmtpIn: set(100),
   totalMaxSmtpOut: set(1200),

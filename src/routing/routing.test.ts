@@ -55,6 +55,7 @@ function configuration(more: Partial<Config> = {}): Config {
     domains: [],
     acctFiles: [],
     spools: [setting('spool')],
+    minFreeSpaceBytes: setting(0),
     logFile: setting('log'),
     totalMaxSmtpIn: setting(1),
     totalMaxSmtpOut: setting(1),

@@ -1,4 +1,4 @@
-import type { Disk, DiskError, DiskFile } from '../base/ports.ts';
+import type { Disk, DiskError, DiskFile, DiskSpace } from '../base/ports.ts';
 import type { SeededRandom } from './seededRandom.ts';
 
 const pageBytes = 512;
@@ -175,6 +175,10 @@ export class SimulatedDisk implements Disk {
       if (!this.#visible.has(path)) throw diskError('ENOENT');
       this.#change({ path, inode: undefined });
     });
+  }
+
+  async space(): Promise<DiskSpace> {
+    return { freeBytes: Number.MAX_SAFE_INTEGER, totalBytes: Number.MAX_SAFE_INTEGER };
   }
 
   syncFolder(folder: string): Promise<void> {

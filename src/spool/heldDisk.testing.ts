@@ -1,4 +1,4 @@
-import type { Disk, DiskFile } from '../base/ports.ts';
+import type { Disk, DiskFile, DiskSpace } from '../base/ports.ts';
 import { diskError, drain } from './samples.testing.ts';
 
 type Kind = 'open' | 'write' | 'writeSynced' | 'sync' | 'syncFolder' | 'unlink';
@@ -15,6 +15,8 @@ export class HeldDisk implements Disk {
   readonly files = new Map<string, Uint8Array>();
   /** Every operation that ended well, oldest first. */
   readonly done: string[] = [];
+  /** undefined: it does not say. */
+  spaceOf: DiskSpace | undefined = { freeBytes: 2 ** 40, totalBytes: 2 ** 41 };
   /** Files open at this moment. */
   openFiles = 0;
   #held: HeldOperation[] = [];
@@ -70,6 +72,11 @@ export class HeldDisk implements Disk {
   }
 
   async rename(): Promise<void> {}
+
+  async space(): Promise<DiskSpace> {
+    if (this.spaceOf === undefined) throw diskError('ENOSYS');
+    return this.spaceOf;
+  }
 
   unlink(path: string): Promise<void> {
     return this.#hold('unlink', path, () => {

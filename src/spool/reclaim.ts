@@ -18,7 +18,7 @@ interface Held {
 }
 
 /** So many segments of garbage are let lie before anything is copied forward. */
-const slackSegments = 3;
+const slackSegments = 2;
 
 /**
  * Which segment may be unlinked (architecture 5, Reclaiming): strictly the oldest first, when nothing

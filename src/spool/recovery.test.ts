@@ -26,6 +26,7 @@ import { SegmentSpool } from './segmentSpool.ts';
 
 const digest = systemDigest();
 const folder = '/spool';
+const options = { durability: 'sync', minFreeBytes: 0 } as const;
 const clock = new VirtualClock();
 let disk: SimulatedDisk;
 
@@ -392,6 +393,7 @@ test('it holds one file open at a time, however many there are', async () => {
     rename: (from, to) => disk.rename(from, to),
     unlink: (path) => disk.unlink(path),
     syncFolder: (path) => disk.syncFolder(path),
+    space: () => disk.space(),
     async open(path, how) {
       const file = await disk.open(path, how);
       most = Math.max(most, ++open);
@@ -425,7 +427,7 @@ test('what a recovery answered is what every later one answers, whatever interru
     const first = await recovery();
     if (first.kind !== 'recovered') throw new Error(first.kind);
     const events = { published: () => undefined, failed: () => undefined };
-    const spool = new SegmentSpool({ disk, clock, random, digest }, folder, first, 'sync', events);
+    const spool = new SegmentSpool({ disk, clock, random, digest }, folder, first, options, events);
     await settle(spool.started);
     const owner = { answer: () => undefined, owed: () => undefined };
     for (let steps = 60 + random.below(60); steps > 0; steps--) {
@@ -466,7 +468,7 @@ test('a folder made by the first start survives the power loss after it', async 
       { disk, clock, random: new SeededRandom(1), digest },
       folder,
       first,
-      'sync',
+      options,
       events,
     );
     await settle(spool.started);

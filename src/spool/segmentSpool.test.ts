@@ -38,14 +38,13 @@ function begin(recovered = nothingRecovered): void {
     ports,
     '/s',
     recovered,
-    'sync',
+    { durability: 'sync', minFreeBytes: 0, sizes },
     {
       published: (mark) => {
         watermark = mark;
       },
       failed: (code, segment) => void failures.push(`${code} ${segment}`),
     },
-    sizes,
   );
 }
 

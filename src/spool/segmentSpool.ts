@@ -15,6 +15,7 @@ import { type BodyPlace, type EnvelopeRecord, type EventNote, type Note, readEnv
 import type { Recovered } from './recovery.ts';
 import { type SegmentReader, SegmentReaders } from './segmentReaders.ts';
 import { SegmentWriter, type WriterPorts } from './segmentWriter.ts';
+import { SpaceWatch } from './spaceWatch.ts';
 import type {
   Durability,
   MessageOwner,
@@ -27,6 +28,13 @@ import type {
 
 const outcomesStalledMs = 5000;
 
+export interface SpoolOptions {
+  readonly durability: Durability;
+  /** min-free-space: below it no new mail is taken. */
+  readonly minFreeBytes: number;
+  readonly sizes?: SpoolSizes | undefined;
+}
+
 /** The spool on local disk: segments in one folder, written by this process alone. */
 export class SegmentSpool implements Spool {
   readonly #ports: WriterPorts;
@@ -38,6 +46,7 @@ export class SegmentSpool implements Spool {
   readonly #bodyFiles: BodyFiles;
   readonly #bodyFileBytes: number;
   readonly #queueStates: QueueStates;
+  readonly #space: SpaceWatch;
   #mail: OwedMail | undefined;
   readonly #epoch: number;
   #sequence = 0;
@@ -57,9 +66,8 @@ export class SegmentSpool implements Spool {
     ports: WriterPorts,
     folder: string,
     recovered: Recovered,
-    durability: Durability,
+    { durability, minFreeBytes, sizes = spoolSizes }: SpoolOptions,
     events: SpoolEvents,
-    sizes: SpoolSizes = spoolSizes,
   ) {
     this.#ports = ports;
     this.#folder = folder;
@@ -68,6 +76,7 @@ export class SegmentSpool implements Spool {
     this.#readers = new SegmentReaders(ports, folder);
     this.#bodyFiles = new BodyFiles(ports.disk, ports.digest, folder);
     this.#bodyFileBytes = sizes.bodyFileBytes;
+    this.#space = new SpaceWatch(ports.disk, folder, minFreeBytes);
     this.#reclaim = new Reclaim(sizes.segmentBytes);
     this.#queueStates = new QueueStates(this.#reclaim);
     for (const { number, epoch, lastBatch, sizeBytes } of recovered.segments) {
@@ -156,8 +165,13 @@ export class SegmentSpool implements Spool {
     this.#mail = mail;
   }
 
-  reclaim(): void {
+  tick(): void {
+    void this.#space.look();
     void this.#reclaimOldest();
+  }
+
+  get isFull(): boolean {
+    return this.#space.isFull(this.pendingBytes);
   }
 
   outcomesStalled(nowMs: number): boolean {
@@ -222,6 +236,7 @@ export class SegmentSpool implements Spool {
     if (batch.snapshots.length > 0) this.#moved(batch, segment);
     for (const note of batch.notes) this.#notePublished(note, segment);
     this.#reclaim.published(segment, { epoch, batch: batch.number }, sizeBytes);
+    this.#space.wrote(batch.frameBytes);
     this.#firstPublished();
     this.#events.published({ segment, epoch, batch: batch.number });
   }

@@ -295,7 +295,13 @@ export class SegmentWriter {
       state === 'whole'
         ? file.write(footer.encode(publishedThrough, this.#ports.digest, header.salt), endAt)
         : Promise.resolve();
-    last.finally(() => file.close()).catch(() => undefined);
+    const closed = last.finally(() => file.close()).catch(() => undefined);
+    // Nothing of it counts, and on a full disk its room is what is missing.
+    if (publishedThrough === 0) closed.then(() => this.#unlink(header.number)).catch(() => undefined);
+  }
+
+  #unlink(segment: number): Promise<void> {
+    return this.#ports.disk.unlink(`${this.#start.folder}/${segmentName(segment)}`);
   }
 
   #write(segment: OpenSegment, batch: Batch): void {

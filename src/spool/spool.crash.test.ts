@@ -164,7 +164,7 @@ class World implements OwedMail {
       { disk: this.#seenDisk, clock: this.clock, random: this.random, digest: this.#digest },
       folder,
       this.#mistake.recovered?.(result) ?? result,
-      this.#durability,
+      { durability: this.#durability, minFreeBytes: 0, sizes },
       {
         published: (watermark) => {
           if (life === this.#life) this.#watermark = watermark;
@@ -174,7 +174,6 @@ class World implements OwedMail {
           this.#crashSoon();
         },
       },
-      sizes,
     );
     await this.#check(result);
     this.spool.ownedBy(this.#mistake.mail?.(this) ?? this);
@@ -551,6 +550,7 @@ function over(disk: Disk, changed: Partial<Disk>): Disk {
     rename: (from, to) => disk.rename(from, to),
     unlink: (path) => disk.unlink(path),
     syncFolder: (path) => disk.syncFolder(path),
+    space: (path) => disk.space(path),
     ...changed,
   };
 }

@@ -42,12 +42,14 @@ export interface Spool {
   hold(id: MessageId, reason: HoldReason | undefined): void;
   /** Who is asked when messages are to be copied forward; without it none are. */
   ownedBy(mail: OwedMail): void;
-  /** Frees what may be freed. It happens by itself when cursors move; call it now and then all the same. */
-  reclaim(): void;
+  /** Looks after room on the disk: what is free, and what may be freed. To be called about once a second. */
+  tick(): void;
   /** The stored message, checked against its CRCs. */
   read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure>;
   /** Every cursor has passed this batch: segments up to it may go when nothing in them is owed. */
   recorded(position: BatchPosition): void;
+  /** No room for new mail: what is left is kept for outcomes and rows. */
+  readonly isFull: boolean;
   /** Bytes handed over and not yet published: the engine stops reading clients above its budget. */
   readonly pendingBytes: number;
   /** Outcomes given and not yet published: each is a possible duplicate should the power fail now. */

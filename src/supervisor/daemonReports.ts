@@ -51,6 +51,7 @@ export function statusReport(facts: DaemonFacts, engines: readonly EngineView[])
       recipients: sum(({ recipients }) => recipients),
       segments: sum(({ segments }) => segments),
       unsyncedOutcomes: sum(({ unsyncedOutcomes }) => unsyncedOutcomes),
+      isFull: reports.some(({ isFull }) => isFull),
     },
     queues: {
       queues: sum(({ queues }) => queues),

@@ -10,6 +10,7 @@ const life = (n: number): EngineReport => ({
   outgoingConnections: n,
   outcomes: { deliveredTotal: n, failedTotal: n, deferredTotal: n },
   unsyncedOutcomes: n,
+  isFull: false,
   segments: n,
 });
 

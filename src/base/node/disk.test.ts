@@ -95,3 +95,10 @@ test('writeSynced writes like write, beside another of its kind and in many piec
   expect(await file.sizeBytes()).toBe(4 + 3000);
   await file.close();
 });
+
+test('it says how much room there is', async () => {
+  const { freeBytes, totalBytes } = await disk.space(folder);
+  expect(freeBytes).toBeGreaterThan(0);
+  expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
+  await expect(disk.space(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
+});

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Disk, DiskFile } from '../ports.ts';
 
@@ -22,6 +22,10 @@ export function systemDisk(): Disk {
     rename: (from, to) => rename(from, to),
     unlink: (path) => unlink(path),
     syncFolder,
+    async space(folder) {
+      const { bavail, blocks, bsize } = await statfs(folder);
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    },
   };
 }
 
