@@ -19,6 +19,7 @@ static std::map<std::string,int> OPT={
  {"trustLater",0},{"snapSynced",0},{"tailB",0},{"rollOverlap",0},{"owedUnsynced",0},{"curNotDur",0},{"bodyNoDir",0},{"bodyEarly",0},
  {"cfNoCursor",0},{"rotNoDir",0},{"ignLast",0},{"cfAny",0},{"cur451unlink",0},{"recSyncFailGoesOn",0},{"csvRetry",0},{"csvFail",0},
   {"rew",0},{"planCheck",0},{"stepwise",1},{"evictHdr",1},{"predAny",0},{"foot",0},{"footEarly",0},{"footNoHdr",0},{"footAnyLast",0},{"footNoOut",0},{"footStale",0},
+  {"qFirst",0},{"rotAny",0},{"rotSend",0},{"rotStop",0},{"rotSnapClears",0},{"rotCurNoCover",0},{"rotRecSkips",0},{"rotCurOnly",0},{"rotFooted",0},{"rotm",0},
   {"real",0},{"orphFirst",0},{"orphByEnv",0},{"bodyWithSeg",0},{"qdef",0},{"qNoCopy",0},{"qUnsynced",0},{"qOver",0},{"qDrop",0},{"qCopySynced",0},{"qDefCopyless",0},{"q",0},
  // fixes
  {"fDirAny",0},{"fRecDir",0},{"fRewrite",0},{"fRecWait",0},{"fUnlDir",0},{"fCurDir",0},{"fVoid",0}};
@@ -26,11 +27,11 @@ static std::map<std::string,int> OPT={
 O(sym);O(strict);O(snapNoAtt);O(unl451late);O(alt451late);O(check451);O(killTorn);O(altFirstDur);O(noLeft);O(reclaimCond);O(bps);O(segs);O(cf_);O(kinds);O(evict);O(msgs);O(big);
 O(replyEarly);O(pastWm);O(reclaimAny);O(recNoSync);O(curFirst);O(epochSeg);O(cfEarly);O(noDirSync);O(trustLater);O(snapSynced);O(tailB);O(rollOverlap);
 O(owedUnsynced);O(curNotDur);O(bodyNoDir);O(bodyEarly);O(cfNoCursor);O(rotNoDir);O(ignLast);O(cfAny);O(cur451unlink);O(recSyncFailGoesOn);O(csvRetry);
-O(rew);O(planCheck);O(stepwise);O(evictHdr);O(predAny);O(foot);O(footEarly);O(footNoHdr);O(footAnyLast);O(footNoOut);O(footStale);O(real);O(orphFirst);O(orphByEnv);O(bodyWithSeg);O(qdef);O(qNoCopy);O(qUnsynced);O(qOver);O(qDrop);O(qCopySynced);O(qDefCopyless);
+O(rew);O(planCheck);O(stepwise);O(evictHdr);O(predAny);O(foot);O(footEarly);O(footNoHdr);O(footAnyLast);O(footNoOut);O(footStale);O(qFirst);O(rotAny);O(rotSend);O(rotStop);O(rotSnapClears);O(rotCurNoCover);O(rotRecSkips);O(rotm);O(rotFooted);O(rotCurOnly);O(real);O(orphFirst);O(orphByEnv);O(bodyWithSeg);O(qdef);O(qNoCopy);O(qUnsynced);O(qOver);O(qDrop);O(qCopySynced);O(qDefCopyless);
 O(fDirAny);O(fRecDir);O(fRewrite);O(fRecWait);O(fUnlDir);O(fCurDir);O(fVoid);
 // ---- state ---------------------------------------------------------------------------------
 // frame state: 0 never written, 1 dirty in page cache, 2 on disk, 3 clean in cache after a failed sync (disk may lack it), 4 broken
-struct B{u8 num,st,env,out,def,snap,sth,qs;};            // snap: bit7 present, bit6 message, bits0-2 owed, bits3-5 attempts
+struct B{u8 num,st,env,out,def,snap,sth,qs,rt;};            // snap: bit7 present, bit6 message, bits0-2 owed, bits3-5 attempts
 struct Seg{u8 dir,hst,pred,last,ep,nb,fst,fl;B b[MB];};  // fst, fl: footer's state and the last batch it tells of      // dir: bit0 visible, bit1 durable
 struct Cur{u8 batch,len,file;};
 struct S{
@@ -52,15 +53,21 @@ struct S{
  u8 outS,defS,recd,rowMade;
  u8 crash,fail,cf,rot,defB,csvF;
  u8 cut;
+ u8 rotB,lostM,rowLost;         // rot left; ghosts: messages whose record rotted, recipients whose outcome rotted before its row
  u8 qB,qnext,qPub,qDead;         // queue state: changes left, versions given; ghosts: last published version, versions a recovery dropped
  u8 gq,qmem,qsyn,qhome,orph;     // engine: state gathering, in memory, published, the segment that holds it; orphans to remove
  u8 chain,rp;                   // recovery: the segments it planned with (mask), the next one to make durable
 };
-static_assert(sizeof(S)<=352,"");
+static_assert(sizeof(S)<=384,"");
+// rot: which records of a batch cannot be read any more; SEEN: a recovery has quarantined it
+enum{RENV=1,ROUT=2,RDEF=4,RSNAP=8,RFRAME=32,RALL=63,SEEN=64};
 static const int RM[NR]={0,0,1}; static const int MASK[NM]={3,4};
 static inline bool valid(u8 st){return st==1||st==2||st==3;}
+// a cursor that lies in this segment vouches for its batches, too
+static inline bool passed(const Seg&g,u8 num,Cur c,u8 read=0){if(!rotCurOnly&&read>c.batch)c.batch=read;if(rotCurNoCover)return false;for(int j=0;j<g.nb;j++)if(g.b[j].num==c.batch&&num<=c.batch)return true;return false;}
+static inline bool framed(const B&b){return valid(b.st)&&!(b.rt&RFRAME);}
 static const u8 NONE=0xff;
-struct Dec{bool has[NM];u8 owed,outc,att,lastNum,home[NM];bool rot,dup,unread,bodyNamed;u8 q,qhome;u8 lastSeg;u8 lim[NSEG];bool ex[NSEG];u8 cnt[NSEG];u8 maxEp,chain;};
+struct Dec{bool has[NM];u8 owed,outc,att,lastNum,home[NM];bool rot,dup,unread,bodyNamed;u8 q,qhome,held;u8 lastSeg;u8 lim[NSEG];bool ex[NSEG];u8 cnt[NSEG];u8 maxEp,chain;};
 static void decide(const S&s,Dec&d){
  memset(&d,0,sizeof d); d.lastSeg=NONE;
  for(int i=0;i<s.nseg;i++){d.ex[i]=(s.seg[i].dir&1)&&valid(s.seg[i].hst); if(d.ex[i]) d.maxEp=std::max(d.maxEp,s.seg[i].ep);}
@@ -80,16 +87,25 @@ static void decide(const S&s,Dec&d){
    if(byFoot){ if(!valid(b.st)&&(b.env||b.snap))d.unread=true; }
    else if(!valid(b.st)){
      if(d.lim[i]!=255){d.rot=true;continue;}
-     bool cov=false; for(int j=k+1;j<g.nb;j++)if(valid(g.b[j].st)&&g.b[j].sth>=b.num)cov=true;
+     bool cov=false; for(int j=k+1;j<g.nb;j++)if(framed(g.b[j])&&g.b[j].sth>=b.num)cov=true; if(rotm&&passed(g,b.num,s.curC,s.rec?s.pos:0))cov=true;
      if(cov){d.rot=true;continue;}
      if(tailB)continue; break;}
+   u8 lost=byFoot?0:b.rt;
+   if(b.rt&&!byFoot){
+    bool cov=d.lim[i]!=255; for(int j=k+1;j<g.nb;j++)if(framed(g.b[j])&&g.b[j].sth>=b.num)cov=true; if(passed(g,b.num,s.curC,s.rec?s.pos:0))cov=true;
+    if(!cov||rotStop)break;
+   }
    d.cnt[i]=k+1; d.lastNum=std::max(d.lastNum,b.num); d.lastSeg=i;
-   for(int m=0;m<NM;m++)if(b.env>>m&1){d.has[m]=true;d.home[m]=i;d.owed|=MASK[m];}
-   if(b.snap&0x80){int m=b.snap>>6&1;d.has[m]=true;d.home[m]=i;d.owed=(d.owed&~MASK[m])|(b.snap&7&MASK[m]);d.att=(d.att&~MASK[m])|((b.snap>>3)&MASK[m]);}
+   if(!(lost&RENV))for(int m=0;m<NM;m++)if(b.env>>m&1){d.has[m]=true;d.home[m]=i;d.owed|=MASK[m];}
+   if((b.snap&0x80)&&!(lost&RSNAP)){int m=b.snap>>6&1;if(rotm){u8 hd=(b.rt&RSNAP)?b.snap&7:rotSnapClears?0:b.snap>>3&7;d.held=(d.held&~MASK[m])|(hd&MASK[m]);}d.has[m]=true;d.home[m]=i;d.owed=(d.owed&~MASK[m])|(b.snap&7&MASK[m]);d.att=(d.att&~MASK[m])|((b.snap>>3)&MASK[m]);}
    if(b.qs){d.q=b.qs;d.qhome=i;} if(b.env&1)d.bodyNamed=true; if(b.snap>>7&&!(b.snap>>6&1)&&!orphByEnv)d.bodyNamed=true;
+   if(byFoot){ for(int m=0;m<NM;m++)if((b.rt&RENV)&&(b.env>>m&1))d.held|=MASK[m]&d.owed; }
    if(byFoot&&footNoOut){continue;}
-   if(b.out&d.outc)d.dup=true;
-   d.outc|=b.out; d.owed&=~b.out; d.att|=b.def;
+   if(lost&&!rotSend)for(int r=0;r<NR;r++)if(!(b.env>>RM[r]&1))d.held|=d.owed&1<<r; // any of them may have ended in what cannot be read
+   if(!(lost&ROUT)){ if(b.out&d.outc)d.dup=true;
+   d.outc|=b.out; d.owed&=~b.out; }
+   if(!(lost&RDEF)){ d.att|=b.def; if(!lost)d.held&=~b.def; }
+   d.held&=d.owed;
   }}
 }
 // ---- search --------------------------------------------------------------------------------
@@ -132,7 +148,7 @@ static void newSeg(S&s,bool atRecovery,const Dec*d){
        // segment p holds no synced batch: skip it, keep what it said of its own predecessor
        p=pp; if(!(s.seg[p].dir&1))break; if(lastOf(p)==0&&s.seg[p].pred!=NONE)continue; g.pred=p; g.last=std::min<u8>(g.last,255); s.cur=i;s.dsync=0;s.sealed=0;return;}
    }
-   g.pred=p; g.last=lastOf(p); }
+   g.pred=p; g.last=lastOf(p); if(fVoid&&!predAny&&!g.last)g.pred=NONE; }
  s.cur=i;s.dsync=0;s.sealed=0;
 }
 #define V(msg) do{VIOL=msg;}while(0)
@@ -145,7 +161,7 @@ static void publish(S&s){ // batch in slot A is durable as far as the engine bel
  s.outS|=b.out; s.defS|=b.def; for(int m=0;m<NM;m++)if(s.msg[m]==6){s.msg[m]=3; if(unl451late&&m==0&&big)s.body&=~1;}
  s.A=s.Bq;s.Bq=0;s.Ast=s.A?1:0;
 }
-static int msgDone(const S&s,int m,bool pend){for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||(s.rs[r]==2&&!pend)))return 0;return 1;}
+static int msgDone(const S&s,int m,bool pend){for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||s.rs[r]==6||(s.rs[r]==2&&!pend)))return 0;return 1;}
 // returns number of emitted non-crash moves
 static int succ(const S&s,const Emit&emit){
  int n=0; auto em=[&](const S&t,const char*f,int a=0){n++;emit(t,{f,a});};
@@ -162,7 +178,7 @@ static int succ(const S&s,const Emit&emit){
    if(planCheck==2&&onChain&&g.hst==4)g.hst=1;                   // written again from the bytes read at the start
    if(fRewrite){
     if(rew==0||(!counted&&(rew==1||onChain))){
-     u8 cov=0; for(int k=0;k<g.nb;k++)if(valid(g.b[k].st)&&g.b[k].sth<g.b[k].num)cov=std::max(cov,g.b[k].sth); // what a later batch of this segment calls synced
+     u8 cov=0; for(int k=0;k<g.nb;k++)if(framed(g.b[k])&&g.b[k].sth<g.b[k].num)cov=std::max(cov,g.b[k].sth); // what a later batch of this segment calls synced
      if(g.hst==3)g.hst=1; if(valid(g.hst))for(int k=0;k<g.nb;k++)if(g.b[k].st==3&&g.b[k].num>cov)g.b[k].st=1; }
     else if(rew==1){ if(g.hst==3)g.hst=1; }
     else skipSync=true;
@@ -182,15 +198,20 @@ static int succ(const S&s,const Emit&emit){
   S t=s;Dec d;decide(s,d); t.chain=0;
   if(planCheck==1&&!recNoSync&&d.chain!=s.chain){t.eng=0;em(t,"recovery finds other headers than it planned with; it begins again");}
   else{
+  // rot in a published batch that nothing covers looks like a torn end: what it and those behind it held is lost unseen
+  u8 xM=s.lostM,xO=0; if(rotm)for(int i=0;i<s.nseg;i++)if(d.ex[i]&&d.cnt[i]<s.seg[i].nb&&s.seg[i].b[d.cnt[i]].rt&&s.seg[i].b[d.cnt[i]].num<=d.lim[i]&&!rotStop&&!rotCurNoCover)
+   for(int j=d.cnt[i];j<s.seg[i].nb;j++){xM|=s.seg[i].b[j].env;xO|=s.seg[i].b[j].out;}
+  t.lostM=xM;t.outS&=~xO;t.rowLost|=xO;
+  if(rotFooted&&!s.rotB&&d.held&&!xM)V("held although the footer knows better");
   if(d.unread)V("a batch that the footer vouches for is broken: owed, but not readable");
   if(d.rot){V("I5/rot: recovery finds a batch that is said to be synced, broken (false rot, or lost data)");}
   if(d.dup){V("I1: two terminal outcome records of one recipient both count");}
   for(int m=0;m<NM;m++){bool req=s.msg[m]==2||(s.recd>>m&1); if(check451&&s.msg[m]==3&&d.has[m]&&(d.owed&MASK[m]))V("I4+: a message answered 451 is revived");
    for(int r=0;r<NR;r++)if(RM[r]==m){bool owed=d.owed>>r&1;
     bool row=false; for(int i=0;i<s.curC.len&&i<s.lenC;i++)if(s.rows[i]==r+1)row=true;
-    if(req&&!owed&&!(d.outc>>r&1)&&!(row&&(s.outS>>r&1)))V("I1: recipient of an acknowledged (or earlier recovered) message is in no record and has no outcome");
-    if(owed&&(s.outS>>r&1))V("I3/I4: finished recipient is revived (its synced outcome no longer counts): will be sent again");
-    if(owed&&(s.defS>>r&1)&&!(d.att>>r&1))V("restart forgets a synced deferral");
+    if(req&&!owed&&!(d.outc>>r&1)&&!(xM>>m&1)&&!(rotm&&((s.outS|t.rowLost)>>r&1))&&!(row&&(s.outS>>r&1)))V("I1: recipient of an acknowledged (or earlier recovered) message is in no record and has no outcome");
+    if(owed&&!(d.held>>r&1)&&((s.outS&~xO)>>r&1))V("I3/I4: finished recipient is revived (its synced outcome no longer counts): will be sent again");
+    if(owed&&!rotm&&(s.defS>>r&1)&&!(d.att>>r&1))V("restart forgets a synced deferral");
    }
    if(m==0&&big&&d.has[0]&&(d.owed&MASK[0])&&!(s.body&1))V("I6: owed message without its body file");
   }
@@ -201,7 +222,9 @@ static int succ(const S&s,const Emit&emit){
   t.outS|=d.outc; for(int m=0;m<NM;m++)if(d.has[m]&&strict)t.recd|=1<<m; t.defS|=d.att&d.owed;
   u8 ep=d.maxEp; if(!epochSeg)ep=std::max<u8>(ep,s.curC.batch>>4);
   t.epoch=ep+1; t.nextn=1; t.synced=d.lastNum; t.eng=2;
-  for(int r=0;r<NR;r++){int m=RM[r]; t.rs[r]=!d.has[m]?0:(d.owed>>r&1)?1:3;}
+  for(int r=0;r<NR;r++){int m=RM[r]; t.rs[r]=!d.has[m]?0:(d.held>>r&1)?6:(d.owed>>r&1)?1:3;}
+  if((real||altFirstDur)&&!rotm&&d.lastNum<s.curC.batch)V("a cursor is past the last batch that counts");
+  for(int i=0;i<t.nseg;i++)for(int k=0;k<d.cnt[i];k++)if(t.seg[i].b[k].rt)t.seg[i].b[k].rt|=SEEN;
   for(int m=0;m<NM;m++)t.home[m]=d.has[m]?d.home[m]:NONE;
   t.att=d.att&d.owed;
   bool orphan=big&&(t.body&1)&&!(d.has[0]&&(d.owed&MASK[0])&&(!orphByEnv||d.bodyNamed)); if(orphan){if(real)t.orph=1;else t.body&=~1;}
@@ -212,7 +235,7 @@ static int succ(const S&s,const Emit&emit){
   if(s.orph&&!s.hold){S t=s;t.orph=0;t.body&=~1;em(t,"recovery removes the orphaned body file");}
   // queue state: changed by the operator or by the replies; put again when its segment is the oldest
   if(s.rec&&s.qB&&!s.hold){S t=s;t.qB--;t.qmem=++t.qnext;t.gq=t.qmem;em(t,"queue state changes to version %d, joins the batch",t.qmem);}
-  if(s.rec&&!s.hold&&s.qsyn&&s.qhome!=NONE&&s.qhome!=s.cur&&!s.gq&&!(qdef&&s.qmem==2)&&!qNoCopy){
+  if(s.rec&&!s.hold&&s.qsyn&&s.qhome!=NONE&&s.qhome!=s.cur&&!s.gq&&!(qdef&&s.qmem==2)&&!qNoCopy&&!qFirst){
    bool oldest=true; for(int i=0;i<s.qhome;i++)if(s.seg[i].dir&1)oldest=false;
    bool infl=(s.A&&slot(const_cast<S&>(s),s.A).qs)||(s.Bq&&slot(const_cast<S&>(s),s.Bq).qs);
    if(oldest&&(!infl||qCopySynced)){S t=s;t.gq=qCopySynced?s.qsyn:s.qmem;em(t,"copy-forward: queue state version %d joins the batch",t.gq);}}
@@ -229,15 +252,15 @@ static int succ(const S&s,const Emit&emit){
   // copy-forward
   if(s.cf&&s.rec&&!s.hold&&!s.gsnap)for(int m=0;m<msgs;m++)if(s.home[m]!=NONE&&s.home[m]!=s.cur&&(s.seg[s.home[m]].dir&1)&&(s.msg[m]==2||s.recd>>m&1)&&!msgDone(s,m,true)){
     bool oldest=true; if(!cfAny)for(int i=0;i<s.home[m];i++)if(s.seg[i].dir&1)oldest=false; if(!oldest)continue;
-    u8 ow=0;for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||(snapSynced&&s.rs[r]==2)))ow|=1<<r;
-    S t=s;t.cf--;t.gsnap=0x80|m<<6|ow|(snapNoAtt?0:(s.att&ow)<<3); if(cfEarly)t.home[m]=s.cur; em(t,"copy-forward: snapshot of message %d joins the batch",m);}
+    u8 ow=0,hd=0;for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||s.rs[r]==6||(snapSynced&&s.rs[r]==2))){ow|=1<<r;if(s.rs[r]==6)hd|=1<<r;}
+    S t=s;t.cf--;t.gsnap=0x80|m<<6|ow|(rotm?hd<<3:snapNoAtt?0:(s.att&ow)<<3); if(cfEarly)t.home[m]=s.cur; em(t,"copy-forward: snapshot of message %d joins the batch",m);}
   // flush
-  bool gath=s.genv||s.gout||s.gdef||s.gsnap||s.gq||s.hold==1; for(int m=0;m<NM;m++)if(s.msg[m]==6&&s.sealed)gath=true;
+  bool gath=s.genv||s.gout||s.gdef||s.gsnap||s.gq||s.hold==1||(real&&s.sealed); for(int m=0;m<NM;m++)if(s.msg[m]==6&&s.sealed)gath=true;
   if(gath&&!s.Bq){
    bool full=s.seg[s.cur].nb>=bps||s.sealed; 
    bool waitFoot=full&&foot==2&&!s.sealed&&s.seg[s.cur].fst<2;
    if(!waitFoot&&(!full||!s.A||(rollOverlap&&!s.sealed))){ S t=s; if(full)newSeg(t,false,nullptr);
-    if(!t.cut){ Seg&g=t.seg[t.cur]; B&b=g.b[g.nb]; b.num=t.epoch<<4|t.nextn++; b.st=1;b.env=t.genv;b.out=t.gout;b.def=t.gdef;b.snap=t.gsnap;b.qs=t.gq;b.sth=t.synced; if(t.hold)t.hold=2; u8 q=1+t.cur*4+g.nb; g.nb++;
+    if(!t.cut){ Seg&g=t.seg[t.cur]; B&b=g.b[g.nb]; b.num=t.epoch<<4|t.nextn++; b.st=1;b.env=t.genv;b.out=t.gout;b.def=t.gdef;b.snap=t.gsnap;b.qs=t.gq; if(qFirst&&g.nb==0&&!(qdef&&t.qmem==2&&t.qsyn==2))b.qs=t.qmem;b.sth=t.synced; if(t.hold)t.hold=2; u8 q=1+t.cur*4+g.nb; g.nb++;
      t.genv=t.gout=t.gdef=t.gsnap=t.gq=0; if(t.A)t.Bq=q;else{t.A=q;t.Ast=1;} }
     em(t,full?"new segment S%d opened (header + batch written)":(s.A?"next batch written to S%d while the sync runs":"batch written to S%d"),t.cur);
    }}
@@ -261,14 +284,14 @@ static int succ(const S&s,const Emit&emit){
      for(int q=0;q<2;q++){u8 sl=q?s.Bq:s.A; if(!sl)continue; B&b=slot(t,sl); if(b.st==1&&segOf(sl)==sg)b.st=3;
       if(segOf(sl)!=sg)continue; // reading rollOverlap: the batch already in the next segment is not "in the segment after it"
       for(int m=0;m<NM;m++)if((b.env>>m&1)&&t.msg[m]==1){t.msg[m]=alt451late?6:3; if(cur451unlink&&m==0&&big)t.body&=~1;}
-      if(t.hold)t.hold=1; if(b.qs&&!qDrop)t.gq=qOver?b.qs:std::max(t.gq,b.qs);
+      if(t.hold)t.hold=1; if(b.qs&&!qDrop&&!qFirst)t.gq=qOver?b.qs:std::max(t.gq,b.qs);
       t.gout|=b.out;t.gdef|=b.def;}
      if(s.Bq&&segOf(s.Bq)!=sg){t.A=s.Bq;t.Bq=0;t.Ast=1;} else {t.A=t.Bq=t.Ast=0;t.sealed=1;}
      em(t,"fdatasync of S%d FAILS: 451 to those waiting, outcomes gathered again, segment sealed",sg);} }
   }
   if(s.A&&s.Ast==2){S t=s;for(int i=0;i<t.nseg;i++)t.seg[i].dir=(t.seg[i].dir&1)*3; t.dsync=1;publish(t);em(t,"directory synced: batch published (250s sent, outcomes final, watermark moves)");}
   if(s.A&&s.Ast==2&&s.fail){S t=s;t.fail--;int sg=segOf(s.A);for(int q=0;q<2;q++){u8 sl=q?s.Bq:s.A;if(!sl)continue;B&b=slot(t,sl);
-     for(int m=0;m<NM;m++)if((b.env>>m&1)&&t.msg[m]==1)t.msg[m]=alt451late?6:3; if(t.hold)t.hold=1; if(b.qs&&!qDrop)t.gq=qOver?b.qs:std::max(t.gq,b.qs); t.gout|=b.out;t.gdef|=b.def;}
+     for(int m=0;m<NM;m++)if((b.env>>m&1)&&t.msg[m]==1)t.msg[m]=alt451late?6:3; if(t.hold)t.hold=1; if(b.qs&&!qDrop&&!qFirst)t.gq=qOver?b.qs:std::max(t.gq,b.qs); t.gout|=b.out;t.gdef|=b.def;}
    t.A=t.Bq=t.Ast=0;t.sealed=1; em(t,"directory sync FAILS after the data sync of S%d: 451, outcomes gathered again, segment sealed",sg);}
   // body unlink after last outcome
   if(big&&(s.body&1)&&(s.msg[0]==2||(s.recd&1))&&s.home[0]!=NONE&&msgDone(s,0,bodyEarly)){S t=s;t.body&=~1;em(t,"body file of message 0 unlinked");}
@@ -307,8 +330,12 @@ static int succ(const S&s,const Emit&emit){
     Dec d;decide(t,d);t.wm=std::max(t.wm,d.lastNum);em(t,"engine is dead: recorder syncs the segments and reads to their end");}
   if(s.stage==0){ Dec d;decide(s,d); S t=s; bool any=false; u8 pos=s.pos;
     u8 lim=s.wm; if(pastWm)lim=255;
-    for(int i=0;i<s.nseg;i++)if(d.ex[i])for(int k=0;k<s.seg[i].nb&&k<d.cnt[i];k++){const B&b=s.seg[i].b[k]; if(b.num<=s.pos||b.num>lim)continue; if(!valid(b.st)){V("the recorder meets a counted batch that is broken");continue;}
-      any=true;pos=std::max(pos,b.num); for(int r=0;r<NR;r++)if(b.out>>r&1){ for(int q=0;q<t.lenC;q++)if(t.rows[q]==r+1)V("I2: second row for one recipient"); if(t.lenC<NROW)t.rows[t.lenC++]=r+1; t.outS|=1<<r; }}
+    bool stuck=false;
+    for(int i=0;i<s.nseg;i++)if(d.ex[i])for(int k=0;k<s.seg[i].nb&&k<d.cnt[i]&&!stuck;k++){const B&b=s.seg[i].b[k]; if(b.num<=s.pos||b.num>lim)continue; if(!valid(b.st)){V("the recorder meets a counted batch that is broken");continue;}
+      if((b.rt&RALL)&&!(b.rt&SEEN)&&!rotRecSkips){stuck=true;break;}
+      u8 rowed=b.rt&ROUT?0:b.out;
+      any=true;pos=std::max(pos,b.num); for(int r=0;r<NR;r++)if(rowed>>r&1){ for(int q=0;q<t.lenC;q++)if(t.rows[q]==r+1)V("I2: second row for one recipient"); if(t.lenC<NROW)t.rows[t.lenC++]=r+1; t.outS|=1<<r; }}
+    if(stuck&&!any&&s.eng==2){S u=s;downEng(u);em(u,"recorder meets a damaged batch: the engine is restarted and salvages");}
     if(any){t.pos=pos;t.stage=(t.lenC==s.lenC)?2:1; if(t.stage==1&&!curFirst&&!s.csvF){t.lenD=t.lenC;t.stage=2;em(t,"recorder appends rows up to the watermark, CSV synced");} else em(t,curFirst?"recorder appends rows up to the watermark (will move the cursor first)":"recorder appends rows up to the watermark");}
     if(!any&&s.rot&&s.lenC){S u=s;u.rot--;u.rotAt=u.lenC;u.csvDir=1;u.stage=rotNoDir?5:4;em(u,"rotation: new CSV file created");}
   }
@@ -326,6 +353,20 @@ static int succ(const S&s,const Emit&emit){
   if(s.stage==6){S t=s;t.curD=t.curC;t.stage=0;em(t,"rotation: cursor directory synced");}
  }
  int moves=n;
+
+ if(s.rotB)for(int i=0;i<s.nseg;i++)if(s.seg[i].dir&1){const Seg&g=s.seg[i];
+  Dec d;decide(s,d);
+  for(int k=0;k<g.nb;k++){const B&b=g.b[k]; if(b.st!=2||b.rt||b.num>s.synced||s.eng!=2||k>=d.cnt[i])continue;
+   bool cov=false; for(int t=i+1;t<s.nseg;t++)if(d.ex[t]&&s.seg[t].pred==i&&s.seg[t].hst==2&&(s.seg[t].dir&2))cov=true; // what covers it is durable itself
+   for(int j=k+1;j<g.nb;j++)if(g.b[j].st==2&&framed(g.b[j])&&g.b[j].sth>=b.num)cov=true; if(passed(g,b.num,s.curD))cov=true;
+   if((!cov&&!rotAny)||(rotFooted&&!(g.fst==2&&g.fl>=b.num)))continue;
+   static const u8 what[]={RENV,ROUT,RDEF,RSNAP,RALL};
+   for(u8 w:what){ if(w==RENV&&!b.env)continue; if(w==ROUT&&!b.out)continue; if(w==RDEF&&!b.def)continue; if(w==RSNAP&&!b.snap)continue;
+    S t=s;t.rotB--;t.seg[i].b[k].rt=w; if(w&RENV)t.lostM|=b.env; if((w&RSNAP)&&b.snap)t.lostM|=1<<(b.snap>>6&1);
+    if(w&ROUT)for(int r=0;r<NR;r++)if(b.out>>r&1){bool row=false;for(int q=0;q<s.lenD&&q<s.curD.len;q++)if(s.rows[q]==r+1)row=true; if(!row)t.rowLost|=1<<r;}
+    if(!cov)for(int j=k;j<g.nb;j++){t.lostM|=g.b[j].env;t.rowLost|=g.b[j].out;}
+    emit(t,{w==RALL?"ROT: a whole batch of S%d cannot be read any more":w==RENV?"ROT: a message record in S%d":w==ROUT?"ROT: an outcome record in S%d":w==RDEF?"ROT: a deferral in S%d":"ROT: a snapshot in S%d",i});}}
+  if(g.fst==2&&!rotFooted){S t=s;t.rotB--;t.seg[i].fst=4;emit(t,{"ROT: the footer of S%d",i});}}
  // ---- faults --------------------------------------------------------------
  if(evict)for(int i=0;i<s.nseg;i++)if(s.seg[i].dir&1){const Seg&g=s.seg[i];
    if(g.hst==3&&evictHdr){S t=s;t.seg[i].hst=4;emit(t,{"the kernel evicts the page of the header whose sync failed; the disk never had it (S%d)",i});}
@@ -342,7 +383,7 @@ static int succ(const S&s,const Emit&emit){
 }
 static void dump(const S&s){
  for(int i=0;i<s.nseg;i++){const Seg&g=s.seg[i]; if(!g.dir)continue; printf("      S%d dir=%s hdr=%d pred=%d last=%x:",i,g.dir==3?"durable":g.dir==1?"new":"unlinked?",g.hst,g.pred==NONE?-1:g.pred,g.last);
-  for(int k=0;k<g.nb;k++)printf(" [%x st%d env%x out%x def%x snap%x qs%d sth%x]",g.b[k].num,g.b[k].st,g.b[k].env,g.b[k].out,g.b[k].def,g.b[k].snap,g.b[k].qs,g.b[k].sth);if(g.fst)printf(" footer st%d to %x",g.fst,g.fl); puts("");}
+  for(int k=0;k<g.nb;k++)printf(" [%x st%d env%x out%x def%x snap%x qs%d sth%x]",g.b[k].num,g.b[k].st,g.b[k].env,g.b[k].out,g.b[k].def,g.b[k].snap,g.b[k].qs,g.b[k].sth);for(int k=0;k<g.nb;k++)if(g.b[k].rt)printf(" rot(%x: %d)",g.b[k].num,g.b[k].rt); if(g.fst)printf(" footer st%d to %x",g.fst,g.fl); puts("");}
  printf("      rows:");for(int i=0;i<s.lenC;i++)printf(" r%d",s.rows[i]-1);printf(" (durable %d) cursor %x/%d durable %x/%d eng%d rec%d wm%x body%d\n",s.lenD,s.curC.batch,s.curC.len,s.curD.batch,s.curD.len,s.eng,s.rec,s.wm,s.body);
 }
 static void trace(u32 idx,const char*extra,Lab lab,const S*last,bool dumpIt){
@@ -360,9 +401,9 @@ int main(int c,char**v){
 #define G(x) x=OPT[#x]
  G(sym);G(strict);G(snapNoAtt);G(unl451late);G(alt451late);G(check451);G(killTorn);G(altFirstDur);G(noLeft);G(reclaimCond);if(OPT["def"])sym=0;G(bps);G(segs);G(kinds);G(evict);G(msgs);G(big);G(replyEarly);G(pastWm);G(reclaimAny);G(recNoSync);G(curFirst);G(epochSeg);G(cfEarly);G(noDirSync);G(trustLater);G(snapSynced);G(tailB);G(rollOverlap);
  G(owedUnsynced);G(curNotDur);G(bodyNoDir);G(bodyEarly);G(cfNoCursor);G(rotNoDir);G(ignLast);G(cfAny);G(cur451unlink);G(recSyncFailGoesOn);G(csvRetry);
- G(rew);G(planCheck);G(stepwise);G(evictHdr);G(predAny);G(foot);G(footEarly);G(footNoHdr);G(footAnyLast);G(footNoOut);G(footStale);G(real);G(orphFirst);G(orphByEnv);G(bodyWithSeg);G(qdef);G(qNoCopy);G(qUnsynced);G(qOver);G(qDrop);G(qCopySynced);G(qDefCopyless);if(real)alt451late=unl451late=1;
+ G(rew);G(planCheck);G(stepwise);G(evictHdr);G(predAny);G(foot);G(footEarly);G(footNoHdr);G(footAnyLast);G(footNoOut);G(footStale);G(qFirst);G(rotAny);G(rotSend);G(rotStop);G(rotSnapClears);G(rotCurNoCover);G(rotRecSkips);G(rotm);G(rotFooted);G(rotCurOnly);G(real);G(orphFirst);G(orphByEnv);G(bodyWithSeg);G(qdef);G(qNoCopy);G(qUnsynced);G(qOver);G(qDrop);G(qCopySynced);G(qDefCopyless);if(real)alt451late=unl451late=1;
  G(fDirAny);G(fRecDir);G(fRewrite);G(fRecWait);G(fUnlDir);G(fCurDir);G(fVoid);
- S s0;memset(&s0,0,sizeof s0); s0.crash=OPT["crash"];s0.fail=OPT["fail"];s0.cf=OPT["cf"];s0.rot=OPT["rot"];s0.defB=OPT["def"];s0.csvF=OPT["csvFail"]; s0.qB=OPT["q"]; s0.qhome=NONE; s0.hold=real?1:0;
+ S s0;memset(&s0,0,sizeof s0); s0.crash=OPT["crash"];s0.fail=OPT["fail"];s0.cf=OPT["cf"];s0.rot=OPT["rot"];s0.defB=OPT["def"];s0.csvF=OPT["csvFail"]; s0.qB=OPT["q"];s0.rotB=rotm; s0.qhome=NONE; s0.hold=real?1:0;
  // start: clean, empty spool, epoch 1, first segment created
  s0.rec=1;s0.eng=2;s0.epoch=1;s0.nextn=1;for(int m=0;m<NM;m++)s0.home[m]=NONE; s0.nseg=1;s0.seg[0].dir=1;s0.seg[0].hst=1;s0.seg[0].pred=NONE;s0.seg[0].ep=1;
 u64 maxS=OPT["max"]; u64 ts=1; while(ts*3/4<maxS)ts<<=1; TAB.assign(ts,0);TMASK=ts-1;
@@ -378,10 +419,11 @@ u64 maxS=OPT["max"]; u64 ts=1; while(ts*3/4<maxS)ts<<=1; TAB.assign(ts,0);TMASK=
    if(bad)return 1;
    if(mv==0){ terms++; const char*w=nullptr;
     for(int r=0;r<NR;r++){int m=RM[r];bool req=s.msg[m]==2||(s.recd>>m&1);int cnt=0;for(int q=0;q<s.lenD;q++)if(s.rows[q]==r+1)cnt++;
-     if(req&&cnt!=1)w=cnt?"I2: at the end a recipient has two rows":"I2/I7: at rest an acknowledged recipient has no row"; if(!req&&cnt>1)w="I2: two rows";
+     bool held=s.rs[r]==6; bool exempt=cnt==0&&(held||(s.lostM>>m&1)||(s.rowLost>>r&1));
+     if(req&&cnt!=1&&!exempt)w=cnt?"I2: at the end a recipient has two rows":"I2/I7: at rest an acknowledged recipient has no row"; if(!req&&cnt>1)w="I2: two rows";
      if(s.rs[r]==1||s.rs[r]==2)w="I7: at rest something is still owed";}
     if(s.qnext&&s.eng==2&&!s.qDead&&s.qsyn!=s.qnext)w="at rest the last queue state is not the synced one";
-    int left=0;for(int q=0;q<s.nseg;q++)if((s.seg[q].dir&1)&&q!=s.cur)left++; if(left&&!w&&!noLeft)w="I7: at rest a finished segment cannot be reclaimed";
+    int left=0;for(int q=0;q<s.nseg;q++)if((s.seg[q].dir&1)&&q!=s.cur)left++; bool anyHeld=false;for(int r=0;r<NR;r++)if(s.rs[r]==6)anyHeld=true; if(left&&!w&&!noLeft&&!anyHeld)w="I7: at rest a finished segment cannot be reclaimed";
     if(w){printf("VIOLATION after %zu states, depth %u: %s\n",PAR.size(),depth,w);trace(id,w,{"",0},nullptr,dumpIt);if(!dumpIt)dump(s);return 1;}
    }
   }
