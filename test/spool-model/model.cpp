@@ -10,7 +10,7 @@
 #include <functional>
 #include <algorithm>
 typedef uint8_t u8; typedef uint32_t u32; typedef uint64_t u64;
-enum{NSEG=6,MB=3,NR=3,NM=2,NROW=7};
+enum{NSEG=6,MB=3,NR=4,NM=3,NROW=7};
 // ---- options -------------------------------------------------------------------------------
 static std::map<std::string,int> OPT={
  {"sym",1},{"strict",1},{"snapNoAtt",0},{"unl451late",0},{"alt451late",0},{"check451",0},{"killTorn",1},{"altFirstDur",0},{"noLeft",0},{"reclaimCond",0},{"bps",2},{"segs",6},{"crash",2},{"fail",1},{"cf",1},{"rot",0},{"def",0},{"big",0},{"msgs",2},{"kinds",7},{"evict",1},{"max",60000000},
@@ -20,6 +20,7 @@ static std::map<std::string,int> OPT={
  {"cfNoCursor",0},{"rotNoDir",0},{"ignLast",0},{"cfAny",0},{"cur451unlink",0},{"recSyncFailGoesOn",0},{"csvRetry",0},{"csvFail",0},
   {"rew",0},{"planCheck",0},{"stepwise",1},{"evictHdr",1},{"predAny",0},{"foot",0},{"footEarly",0},{"footNoHdr",0},{"footAnyLast",0},{"footNoOut",0},{"footStale",0},
   {"qFirst",0},{"rotAny",0},{"rotSend",0},{"rotStop",0},{"rotSnapClears",0},{"rotCurNoCover",0},{"rotRecSkips",0},{"rotCurOnly",0},{"rotFooted",0},{"rotm",0},
+  {"puSnap",0},{"puFinal",0},{"puDrop",0},{"puEarly",0},{"puNoRow",0},{"recs2",0},{"maxCur",0},{"firstCur",0},{"dsn",0},{"dsnLater",0},{"dsnFirst",0},{"dsnNotAgain",0},{"dsnNewId",0},{"puAtt",1},{"pu",0},
   {"real",0},{"orphFirst",0},{"orphByEnv",0},{"bodyWithSeg",0},{"qdef",0},{"qNoCopy",0},{"qUnsynced",0},{"qOver",0},{"qDrop",0},{"qCopySynced",0},{"qDefCopyless",0},{"q",0},
  // fixes
  {"fDirAny",0},{"fRecDir",0},{"fRewrite",0},{"fRecWait",0},{"fUnlDir",0},{"fCurDir",0},{"fVoid",0}};
@@ -27,11 +28,11 @@ static std::map<std::string,int> OPT={
 O(sym);O(strict);O(snapNoAtt);O(unl451late);O(alt451late);O(check451);O(killTorn);O(altFirstDur);O(noLeft);O(reclaimCond);O(bps);O(segs);O(cf_);O(kinds);O(evict);O(msgs);O(big);
 O(replyEarly);O(pastWm);O(reclaimAny);O(recNoSync);O(curFirst);O(epochSeg);O(cfEarly);O(noDirSync);O(trustLater);O(snapSynced);O(tailB);O(rollOverlap);
 O(owedUnsynced);O(curNotDur);O(bodyNoDir);O(bodyEarly);O(cfNoCursor);O(rotNoDir);O(ignLast);O(cfAny);O(cur451unlink);O(recSyncFailGoesOn);O(csvRetry);
-O(rew);O(planCheck);O(stepwise);O(evictHdr);O(predAny);O(foot);O(footEarly);O(footNoHdr);O(footAnyLast);O(footNoOut);O(footStale);O(qFirst);O(rotAny);O(rotSend);O(rotStop);O(rotSnapClears);O(rotCurNoCover);O(rotRecSkips);O(rotm);O(rotFooted);O(rotCurOnly);O(real);O(orphFirst);O(orphByEnv);O(bodyWithSeg);O(qdef);O(qNoCopy);O(qUnsynced);O(qOver);O(qDrop);O(qCopySynced);O(qDefCopyless);
+O(rew);O(planCheck);O(stepwise);O(evictHdr);O(predAny);O(foot);O(footEarly);O(footNoHdr);O(footAnyLast);O(footNoOut);O(footStale);O(qFirst);O(rotAny);O(rotSend);O(rotStop);O(rotSnapClears);O(rotCurNoCover);O(rotRecSkips);O(rotm);O(puSnap);O(puFinal);O(puDrop);O(puEarly);O(puNoRow);O(recs2);O(maxCur);O(firstCur);O(dsn);O(dsnLater);O(dsnFirst);O(dsnNotAgain);O(dsnNewId);O(pu);O(puAtt);O(rotFooted);O(rotCurOnly);O(real);O(orphFirst);O(orphByEnv);O(bodyWithSeg);O(qdef);O(qNoCopy);O(qUnsynced);O(qOver);O(qDrop);O(qCopySynced);O(qDefCopyless);
 O(fDirAny);O(fRecDir);O(fRewrite);O(fRecWait);O(fUnlDir);O(fCurDir);O(fVoid);
 // ---- state ---------------------------------------------------------------------------------
 // frame state: 0 never written, 1 dirty in page cache, 2 on disk, 3 clean in cache after a failed sync (disk may lack it), 4 broken
-struct B{u8 num,st,env,out,def,snap,sth,qs,rt;};            // snap: bit7 present, bit6 message, bits0-2 owed, bits3-5 attempts
+struct B{u8 num,st,env,out,def,snap,sth,qs,rt,pu;};            // snap: bit7 present, bit6 message, bits0-2 owed, bits3-5 attempts
 struct Seg{u8 dir,hst,pred,last,ep,nb,fst,fl;B b[MB];};  // fst, fl: footer's state and the last batch it tells of      // dir: bit0 visible, bit1 durable
 struct Cur{u8 batch,len,file;};
 struct S{
@@ -53,21 +54,23 @@ struct S{
  u8 outS,defS,recd,rowMade;
  u8 crash,fail,cf,rot,defB,csvF;
  u8 cut;
+ u8 puB,purS,gpu,inAtt;          // purge: left; ghost: published; engine: gathering, deleted while an attempt may be under way
+ u8 rows2,stage2,pos2,rep2; Cur c2C,c2D; // second accounting file; Cur.len holds the mask of its rows
  u8 rotB,lostM,rowLost;         // rot left; ghosts: messages whose record rotted, recipients whose outcome rotted before its row
  u8 qB,qnext,qPub,qDead;         // queue state: changes left, versions given; ghosts: last published version, versions a recovery dropped
  u8 gq,qmem,qsyn,qhome,orph;     // engine: state gathering, in memory, published, the segment that holds it; orphans to remove
  u8 chain,rp;                   // recovery: the segments it planned with (mask), the next one to make durable
 };
-static_assert(sizeof(S)<=384,"");
+static_assert(sizeof(S)<=400,"");
 // rot: which records of a batch cannot be read any more; SEEN: a recovery has quarantined it
 enum{RENV=1,ROUT=2,RDEF=4,RSNAP=8,RFRAME=32,RALL=63,SEEN=64};
-static const int RM[NR]={0,0,1}; static const int MASK[NM]={3,4};
+static const int RM[NR]={0,0,1,2}; static const int MASK[NM]={3,4,8};
 static inline bool valid(u8 st){return st==1||st==2||st==3;}
 // a cursor that lies in this segment vouches for its batches, too
 static inline bool passed(const Seg&g,u8 num,Cur c,u8 read=0){if(!rotCurOnly&&read>c.batch)c.batch=read;if(rotCurNoCover)return false;for(int j=0;j<g.nb;j++)if(g.b[j].num==c.batch&&num<=c.batch)return true;return false;}
 static inline bool framed(const B&b){return valid(b.st)&&!(b.rt&RFRAME);}
 static const u8 NONE=0xff;
-struct Dec{bool has[NM];u8 owed,outc,att,lastNum,home[NM];bool rot,dup,unread,bodyNamed;u8 q,qhome,held;u8 lastSeg;u8 lim[NSEG];bool ex[NSEG];u8 cnt[NSEG];u8 maxEp,chain;};
+struct Dec{bool has[NM];u8 owed,outc,att,lastNum,home[NM];bool rot,dup,unread,bodyNamed;u8 q,qhome,held,pur,envc;u8 lastSeg;u8 lim[NSEG];bool ex[NSEG];u8 cnt[NSEG];u8 maxEp,chain;};
 static void decide(const S&s,Dec&d){
  memset(&d,0,sizeof d); d.lastSeg=NONE;
  for(int i=0;i<s.nseg;i++){d.ex[i]=(s.seg[i].dir&1)&&valid(s.seg[i].hst); if(d.ex[i]) d.maxEp=std::max(d.maxEp,s.seg[i].ep);}
@@ -96,14 +99,15 @@ static void decide(const S&s,Dec&d){
     if(!cov||rotStop)break;
    }
    d.cnt[i]=k+1; d.lastNum=std::max(d.lastNum,b.num); d.lastSeg=i;
-   if(!(lost&RENV))for(int m=0;m<NM;m++)if(b.env>>m&1){d.has[m]=true;d.home[m]=i;d.owed|=MASK[m];}
-   if((b.snap&0x80)&&!(lost&RSNAP)){int m=b.snap>>6&1;if(rotm){u8 hd=(b.rt&RSNAP)?b.snap&7:rotSnapClears?0:b.snap>>3&7;d.held=(d.held&~MASK[m])|(hd&MASK[m]);}d.has[m]=true;d.home[m]=i;d.owed=(d.owed&~MASK[m])|(b.snap&7&MASK[m]);d.att=(d.att&~MASK[m])|((b.snap>>3)&MASK[m]);}
+   if(!(lost&RENV))for(int m=0;m<NM;m++)if(b.env>>m&1){d.has[m]=true;d.home[m]=i;d.owed|=MASK[m];d.envc|=1<<m;}
+   if((b.snap&0x80)&&!(lost&RSNAP)){int m=b.snap>>6&1;if(pu)d.pur=(d.pur&~MASK[m])|(b.snap>>3&7&MASK[m]); if(rotm){u8 hd=(b.rt&RSNAP)?b.snap&7:rotSnapClears?0:b.snap>>3&7;d.held=(d.held&~MASK[m])|(hd&MASK[m]);}d.has[m]=true;d.home[m]=i;d.owed=(d.owed&~MASK[m])|(b.snap&7&MASK[m]);if(!pu)d.att=(d.att&~MASK[m])|((b.snap>>3)&MASK[m]);}
    if(b.qs){d.q=b.qs;d.qhome=i;} if(b.env&1)d.bodyNamed=true; if(b.snap>>7&&!(b.snap>>6&1)&&!orphByEnv)d.bodyNamed=true;
    if(byFoot){ for(int m=0;m<NM;m++)if((b.rt&RENV)&&(b.env>>m&1))d.held|=MASK[m]&d.owed; }
    if(byFoot&&footNoOut){continue;}
    if(lost&&!rotSend)for(int r=0;r<NR;r++)if(!(b.env>>RM[r]&1))d.held|=d.owed&1<<r; // any of them may have ended in what cannot be read
    if(!(lost&ROUT)){ if(b.out&d.outc)d.dup=true;
    d.outc|=b.out; d.owed&=~b.out; }
+   d.pur=(d.pur|b.pu)&d.owed;
    if(!(lost&RDEF)){ d.att|=b.def; if(!lost)d.held&=~b.def; }
    d.held&=d.owed;
   }}
@@ -114,9 +118,9 @@ static std::vector<u64> TAB; static u64 TMASK; static std::vector<u32> PAR; stat
 static const char*VIOL=nullptr;
 typedef std::function<void(const S&,Lab)> Emit;
 static u64 hash(const S&s){const u8*p=(const u8*)&s;u64 h=1469598103934665603ull;size_t n=sizeof(S);size_t i=0;for(;i+8<=n;i+=8){u64 w;memcpy(&w,p+i,8);h=(h^w)*0x9E3779B97F4A7C15ull;h^=h>>29;}for(;i<n;i++){h=(h^p[i])*1099511628211ull;}h^=h>>32;return h;}
-static void downEng(S&s){ s.eng=s.cur=s.dsync=s.sealed=s.nextn=s.epoch=s.synced=s.hold=s.genv=s.gout=s.gdef=s.gsnap=s.gfe=s.A=s.Ast=s.Bq=s.att=s.unlPend=s.chain=s.rp=s.gq=s.qmem=s.qsyn=s.qhome=s.orph=0; memset(s.rs,0,NR);memset(s.home,0,NM);
+static void downEng(S&s){ s.eng=s.cur=s.dsync=s.sealed=s.nextn=s.epoch=s.synced=s.hold=s.genv=s.gout=s.gdef=s.gsnap=s.gfe=s.A=s.Ast=s.Bq=s.att=s.unlPend=s.chain=s.rp=s.gq=s.qmem=s.qsyn=s.qhome=s.orph=s.gpu=s.inAtt=0; memset(s.rs,0,NR);memset(s.home,0,NM);
  for(int m=0;m<NM;m++)if(s.msg[m]==1||s.msg[m]>=5)s.msg[m]=4; s.deadSync=0;}
-static void downRec(S&s){ s.rec=s.stage=s.pos=s.wm=s.repCur=s.deadSync=0; }
+static void downRec(S&s){ s.stage2=s.pos2=s.rep2=0; s.rec=s.stage=s.pos=s.wm=s.repCur=s.deadSync=0; }
 static B& slot(S&s,u8 q){return s.seg[(q-1)/4].b[(q-1)%4];}
 static int segOf(u8 q){return (q-1)/4;}
 static void powerAll(const S&s,const Emit&em){
@@ -130,6 +134,7 @@ static void powerAll(const S&s,const Emit&em){
   for(int k=0;k<g.nb;k++)if(g.b[k].st==1||g.b[k].st==3)ch.push_back([i,k](S&t,bool x){t.seg[i].b[k].st=x?2:4;});}
  if(s.body==1||s.body==2)ch.push_back([](S&t,bool k){t.body=k?3:0;});
  if(memcmp(&s.curC,&s.curD,3))ch.push_back([](S&t,bool k){if(k)t.curD=t.curC;else t.curC=t.curD;});
+  if(memcmp(&s.c2C,&s.c2D,3))ch.push_back([](S&t,bool k){if(k)t.c2D=t.c2C;else t.c2C=t.c2D;});
  if(s.csvDir==1)ch.push_back([](S&t,bool k){t.csvDir=k?3:0; if(!k&&t.lenD>t.rotAt)t.lenD=t.rotAt;});
  u32 n=ch.size(); 
  for(u32 x=0;x<(1u<<n);x++){S t=s;t.crash--;downEng(t);downRec(t);
@@ -157,11 +162,14 @@ static void publish(S&s){ // batch in slot A is durable as far as the engine bel
  for(int m=0;m<NM;m++)if(b.env>>m&1){ if(s.msg[m]==1)s.msg[m]=2; s.home[m]=segOf(s.A); for(int r=0;r<NR;r++)if(RM[r]==m)s.rs[r]=1; }
  if(b.snap&0x80){int m=b.snap>>6&1; s.home[m]=segOf(s.A);}
  for(int r=0;r<NR;r++)if(b.out>>r&1)s.rs[r]=3;
+ s.purS|=b.pu; for(int r=0;r<NR;r++)if((b.pu>>r&1)&&s.rs[r]==4)s.rs[r]=5;
+ if(dsnLater&&(b.out&1)&&!(s.genv&2)){s.genv|=2;s.msg[1]=1;}
+ if(dsnFirst&&(b.env&2))s.gout|=1;
  if(b.qs){s.qsyn=b.qs;s.qhome=segOf(s.A);s.qPub=b.qs;} s.hold=0;
  s.outS|=b.out; s.defS|=b.def; for(int m=0;m<NM;m++)if(s.msg[m]==6){s.msg[m]=3; if(unl451late&&m==0&&big)s.body&=~1;}
  s.A=s.Bq;s.Bq=0;s.Ast=s.A?1:0;
 }
-static int msgDone(const S&s,int m,bool pend){for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||s.rs[r]==6||(s.rs[r]==2&&!pend)))return 0;return 1;}
+static int msgDone(const S&s,int m,bool pend){for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||s.rs[r]==6||s.rs[r]==4||(s.rs[r]==5&&!puFinal)||(s.rs[r]==2&&!pend)))return 0;return 1;}
 // returns number of emitted non-crash moves
 static int succ(const S&s,const Emit&emit){
  int n=0; auto em=[&](const S&t,const char*f,int a=0){n++;emit(t,{f,a});};
@@ -211,18 +219,23 @@ static int succ(const S&s,const Emit&emit){
     bool row=false; for(int i=0;i<s.curC.len&&i<s.lenC;i++)if(s.rows[i]==r+1)row=true;
     if(req&&!owed&&!(d.outc>>r&1)&&!(xM>>m&1)&&!(rotm&&((s.outS|t.rowLost)>>r&1))&&!(row&&(s.outS>>r&1)))V("I1: recipient of an acknowledged (or earlier recovered) message is in no record and has no outcome");
     if(owed&&!(d.held>>r&1)&&((s.outS&~xO)>>r&1))V("I3/I4: finished recipient is revived (its synced outcome no longer counts): will be sent again");
+    if(owed&&(s.purS>>r&1)&&!(d.pur>>r&1))V("a synced deletion is forgotten: will be sent");
     if(owed&&!rotm&&(s.defS>>r&1)&&!(d.att>>r&1))V("restart forgets a synced deferral");
    }
    if(m==0&&big&&d.has[0]&&(d.owed&MASK[0])&&!(s.body&1))V("I6: owed message without its body file");
   }
+  if(dsn){bool made=(d.envc>>1&1)||(d.envc>>2&1)||d.has[1]||d.has[2]; if((d.outc&1)&&!made)V("an outcome counts without its DSN");
+   if(((d.envc>>1&1)||(d.envc>>2&1))&&!(d.outc&1))V("a DSN counts without the outcome that causes it: it will be made twice");
+   if((d.envc&6)==6)V("two DSNs of one outcome count");}
+  t.purS|=d.pur;
   if(d.q!=s.qPub&&!(s.qPub==2&&qdef&&d.q==0)&&d.q<s.qPub)V("a synced queue state is forgotten, or an older one is back");
   if(s.qDead>>d.q&1)V("a queue state that an earlier recovery dropped is back");
   for(int v=d.q+1;v<=s.qnext;v++)if(!(qdef&&d.q==0&&v<=s.qPub))t.qDead|=1<<v;
   t.qPub=std::max(t.qPub,d.q); t.qmem=t.qsyn=d.q; t.qhome=d.qhome; t.hold=real?1:0;
   t.outS|=d.outc; for(int m=0;m<NM;m++)if(d.has[m]&&strict)t.recd|=1<<m; t.defS|=d.att&d.owed;
-  u8 ep=d.maxEp; if(!epochSeg)ep=std::max<u8>(ep,s.curC.batch>>4);
+  u8 ep=d.maxEp; if(!epochSeg){ep=std::max<u8>(ep,s.curC.batch>>4);ep=std::max<u8>(ep,s.c2C.batch>>4);}
   t.epoch=ep+1; t.nextn=1; t.synced=d.lastNum; t.eng=2;
-  for(int r=0;r<NR;r++){int m=RM[r]; t.rs[r]=!d.has[m]?0:(d.held>>r&1)?6:(d.owed>>r&1)?1:3;}
+  for(int r=0;r<NR;r++){int m=RM[r]; t.rs[r]=!d.has[m]?0:(d.held>>r&1)?6:(d.pur>>r&1)?(puNoRow?3:5):(d.owed>>r&1)?1:3;}
   if((real||altFirstDur)&&!rotm&&d.lastNum<s.curC.batch)V("a cursor is past the last batch that counts");
   for(int i=0;i<t.nseg;i++)for(int k=0;k<d.cnt[i];k++)if(t.seg[i].b[k].rt)t.seg[i].b[k].rt|=SEEN;
   for(int m=0;m<NM;m++)t.home[m]=d.has[m]?d.home[m]:NONE;
@@ -245,22 +258,27 @@ static int succ(const S&s,const Emit&emit){
     else{S t=s;t.msg[m]=1;t.genv|=1<<m; if(replyEarly)t.msg[m]=2; em(t,replyEarly?"message %d received and answered 250 before the sync":"message %d received, joins the gathering batch",m);} break;}
   if(s.msg[0]==5){S t=s;t.msg[0]=1;if(!bodyNoDir)t.body=3;t.genv|=1;em(t,"message %d: body file and its directory synced, envelope joins the batch",0);}
   // delivery: remote's final reply puts the outcome in the gathering batch (reply lost on crash = outcome lost with memory)
+  if(s.rec&&!s.hold&&s.puB){u8 w=0;for(int r=0;r<NR;r++)if(s.rs[r]==1)w|=1<<r; if(w){S t=s;t.puB--;t.gpu|=w;t.inAtt|=w;for(int r=0;r<NR;r++)if(w>>r&1)t.rs[r]=4; if(puEarly)t.purS|=w; em(t,"operator deletes recipients (mask %d): purge joins the batch",w);}
+   for(int r=0;r<NR;r++)if((w>>r&1)&&w!=(1<<r)){S t=s;t.puB--;t.gpu|=1<<r;t.inAtt|=1<<r;t.rs[r]=4;if(puEarly)t.purS|=1<<r;em(t,"operator deletes recipient %d: purge joins the batch",r);}}
+  if(s.rec&&!s.hold)for(int r=0;r<NR;r++){
+   if(s.rs[r]==5){S t=s;t.rs[r]=2;t.gout|=1<<r;em(t,"background: the deleted recipient %d gets its outcome",r);}
+   if(puAtt&&(s.rs[r]==4||s.rs[r]==5)&&(s.inAtt>>r&1)){S t=s;t.rs[r]=2;t.gout|=1<<r;em(t,"the attempt that was under way ends: outcome of recipient %d joins the batch",r);}}
   if(s.rec&&!s.hold)for(int r=0;r<NR;r++)if(s.rs[r]==1){ if(sym&&r==1&&s.rs[0]==1)continue; // r0 and r1 are interchangeable
-    {S t=s; if(s.outS>>r&1)V("I3: recipient sent again although its outcome was synced"); if(big&&RM[r]==0&&!(s.body&1))V("I6: owed message without its body file, found when it is to be sent"); t.rs[r]=2;t.gout|=1<<r;em(t,"recipient %d delivered, remote says 250, outcome joins the batch",r);}
+    {S t=s; if(s.purS>>r&1)V("a deleted recipient is sent"); if(s.outS>>r&1)V("I3: recipient sent again although its outcome was synced"); if(big&&RM[r]==0&&!(s.body&1))V("I6: owed message without its body file, found when it is to be sent"); t.rs[r]=2;if(!(dsnFirst&&r==0))t.gout|=1<<r; if(dsn&&r==0&&!dsnLater){t.genv|=2;t.msg[1]=1;} em(t,dsn&&r==0?"recipient %d failed, outcome and DSN join the batch":"recipient %d delivered, remote says 250, outcome joins the batch",r);}
     if(s.defB&&r==0&&!(s.att&1)){S t=s;t.defB--;t.att|=1;t.gdef|=1;em(t,"recipient %d deferred, deferral joins the batch",r);}
   }
   // copy-forward
   if(s.cf&&s.rec&&!s.hold&&!s.gsnap)for(int m=0;m<msgs;m++)if(s.home[m]!=NONE&&s.home[m]!=s.cur&&(s.seg[s.home[m]].dir&1)&&(s.msg[m]==2||s.recd>>m&1)&&!msgDone(s,m,true)){
     bool oldest=true; if(!cfAny)for(int i=0;i<s.home[m];i++)if(s.seg[i].dir&1)oldest=false; if(!oldest)continue;
-    u8 ow=0,hd=0;for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||s.rs[r]==6||(snapSynced&&s.rs[r]==2))){ow|=1<<r;if(s.rs[r]==6)hd|=1<<r;}
-    S t=s;t.cf--;t.gsnap=0x80|m<<6|ow|(rotm?hd<<3:snapNoAtt?0:(s.att&ow)<<3); if(cfEarly)t.home[m]=s.cur; em(t,"copy-forward: snapshot of message %d joins the batch",m);}
+    u8 ow=0,hd=0;for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==1||s.rs[r]==6||(snapSynced&&s.rs[r]==2))){ow|=1<<r;if(s.rs[r]==6)hd|=1<<r;} if(pu)for(int r=0;r<NR;r++)if(RM[r]==m&&(s.rs[r]==4||s.rs[r]==5)){ow|=1<<r;if(!puSnap)hd|=1<<r;}
+    S t=s;t.cf--;t.gsnap=0x80|m<<6|ow|((rotm||pu)?hd<<3:snapNoAtt?0:(s.att&ow)<<3); if(cfEarly)t.home[m]=s.cur; em(t,"copy-forward: snapshot of message %d joins the batch",m);}
   // flush
-  bool gath=s.genv||s.gout||s.gdef||s.gsnap||s.gq||s.hold==1||(real&&s.sealed); for(int m=0;m<NM;m++)if(s.msg[m]==6&&s.sealed)gath=true;
+  bool gath=s.genv||s.gout||s.gdef||s.gsnap||s.gq||s.gpu||s.hold==1||(real&&s.sealed); for(int m=0;m<NM;m++)if(s.msg[m]==6&&s.sealed)gath=true;
   if(gath&&!s.Bq){
    bool full=s.seg[s.cur].nb>=bps||s.sealed; 
    bool waitFoot=full&&foot==2&&!s.sealed&&s.seg[s.cur].fst<2;
    if(!waitFoot&&(!full||!s.A||(rollOverlap&&!s.sealed))){ S t=s; if(full)newSeg(t,false,nullptr);
-    if(!t.cut){ Seg&g=t.seg[t.cur]; B&b=g.b[g.nb]; b.num=t.epoch<<4|t.nextn++; b.st=1;b.env=t.genv;b.out=t.gout;b.def=t.gdef;b.snap=t.gsnap;b.qs=t.gq; if(qFirst&&g.nb==0&&!(qdef&&t.qmem==2&&t.qsyn==2))b.qs=t.qmem;b.sth=t.synced; if(t.hold)t.hold=2; u8 q=1+t.cur*4+g.nb; g.nb++;
+    if(!t.cut){ Seg&g=t.seg[t.cur]; B&b=g.b[g.nb]; b.num=t.epoch<<4|t.nextn++; b.st=1;b.env=t.genv;b.out=t.gout;b.def=t.gdef;b.snap=t.gsnap;b.pu=t.gpu;t.gpu=0; b.qs=t.gq; if(qFirst&&g.nb==0&&!(qdef&&t.qmem==2&&t.qsyn==2))b.qs=t.qmem;b.sth=t.synced; if(t.hold)t.hold=2; u8 q=1+t.cur*4+g.nb; g.nb++;
      t.genv=t.gout=t.gdef=t.gsnap=t.gq=0; if(t.A)t.Bq=q;else{t.A=q;t.Ast=1;} }
     em(t,full?"new segment S%d opened (header + batch written)":(s.A?"next batch written to S%d while the sync runs":"batch written to S%d"),t.cur);
    }}
@@ -283,15 +301,15 @@ static int succ(const S&s,const Emit&emit){
     else{ if(g.hst==1)g.hst=3; for(int k=0;k<=ix;k++)if(g.b[k].st==1)g.b[k].st=3;
      for(int q=0;q<2;q++){u8 sl=q?s.Bq:s.A; if(!sl)continue; B&b=slot(t,sl); if(b.st==1&&segOf(sl)==sg)b.st=3;
       if(segOf(sl)!=sg)continue; // reading rollOverlap: the batch already in the next segment is not "in the segment after it"
-      for(int m=0;m<NM;m++)if((b.env>>m&1)&&t.msg[m]==1){t.msg[m]=alt451late?6:3; if(cur451unlink&&m==0&&big)t.body&=~1;}
-      if(t.hold)t.hold=1; if(b.qs&&!qDrop&&!qFirst)t.gq=qOver?b.qs:std::max(t.gq,b.qs);
+      for(int m=0;m<NM;m++)if(dsn&&m>0){ if(b.env>>m&1){t.msg[m]=0; if(!dsnNotAgain){int to=dsnNewId?3-m:m; t.genv|=1<<to;t.msg[to]=1;}} } else if((b.env>>m&1)&&t.msg[m]==1){t.msg[m]=alt451late?6:3; if(cur451unlink&&m==0&&big)t.body&=~1;}
+      if(t.hold)t.hold=1; if(!puDrop)t.gpu|=b.pu; if(b.qs&&!qDrop&&!qFirst)t.gq=qOver?b.qs:std::max(t.gq,b.qs);
       t.gout|=b.out;t.gdef|=b.def;}
      if(s.Bq&&segOf(s.Bq)!=sg){t.A=s.Bq;t.Bq=0;t.Ast=1;} else {t.A=t.Bq=t.Ast=0;t.sealed=1;}
      em(t,"fdatasync of S%d FAILS: 451 to those waiting, outcomes gathered again, segment sealed",sg);} }
   }
   if(s.A&&s.Ast==2){S t=s;for(int i=0;i<t.nseg;i++)t.seg[i].dir=(t.seg[i].dir&1)*3; t.dsync=1;publish(t);em(t,"directory synced: batch published (250s sent, outcomes final, watermark moves)");}
   if(s.A&&s.Ast==2&&s.fail){S t=s;t.fail--;int sg=segOf(s.A);for(int q=0;q<2;q++){u8 sl=q?s.Bq:s.A;if(!sl)continue;B&b=slot(t,sl);
-     for(int m=0;m<NM;m++)if((b.env>>m&1)&&t.msg[m]==1)t.msg[m]=alt451late?6:3; if(t.hold)t.hold=1; if(b.qs&&!qDrop&&!qFirst)t.gq=qOver?b.qs:std::max(t.gq,b.qs); t.gout|=b.out;t.gdef|=b.def;}
+     for(int m=0;m<NM;m++){ if(dsn&&m>0){ if(b.env>>m&1){t.msg[m]=0; if(!dsnNotAgain){int to=dsnNewId?3-m:m; t.genv|=1<<to;t.msg[to]=1;}} } else if((b.env>>m&1)&&t.msg[m]==1)t.msg[m]=alt451late?6:3;} if(t.hold)t.hold=1; if(!puDrop)t.gpu|=b.pu; if(b.qs&&!qDrop&&!qFirst)t.gq=qOver?b.qs:std::max(t.gq,b.qs); t.gout|=b.out;t.gdef|=b.def;}
    t.A=t.Bq=t.Ast=0;t.sealed=1; em(t,"directory sync FAILS after the data sync of S%d: 451, outcomes gathered again, segment sealed",sg);}
   // body unlink after last outcome
   if(big&&(s.body&1)&&(s.msg[0]==2||(s.recd&1))&&s.home[0]!=NONE&&msgDone(s,0,bodyEarly)){S t=s;t.body&=~1;em(t,"body file of message 0 unlinked");}
@@ -307,7 +325,7 @@ static int succ(const S&s,const Emit&emit){
     u8 lastc=0;for(int k=0;k<g.nb;k++){u8 x=g.b[k].num; if(x<=s.synced&&valid(g.b[k].st))lastc=std::max(lastc,x);}
     // batches that do not count need no cursor
     Dec d;decide(s,d); lastc=0; for(int k=0;k<g.nb&&k<d.cnt[i];k++)lastc=std::max(lastc,g.b[k].num);
-    if(!cfNoCursor&&s.repCur<lastc)ok=false; if(!s.rec)ok=false;
+    u8 rep=!recs2||firstCur?s.repCur:maxCur?std::max(s.repCur,s.rep2):std::min(s.repCur,s.rep2); if(!cfNoCursor&&rep<lastc)ok=false; if(!s.rec)ok=false;
     if(reclaimCond)for(int k=0;k<g.nb;k++)for(int r=0;r<NR;r++)if(g.b[k].out>>r&1)for(int o=0;o<i;o++)if(s.seg[o].dir&1)for(int z=0;z<s.seg[o].nb;z++){const B&e=s.seg[o].b[z]; if(e.env>>RM[r]&1)ok=false; if((e.snap&0x80)&&(e.snap>>6&1)==RM[r])ok=false;}
     if(ok){S t=s;Seg&h=t.seg[i];h.dir&=~1; if(bodyWithSeg)for(int k=0;k<h.nb;k++)if(h.b[k].env&1)t.body&=~1; if(!h.dir)memset(&h,0,sizeof h); em(t,"segment S%d unlinked",i);}
     if(!reclaimAny&&!reclaimCond)break; }
@@ -322,7 +340,7 @@ static int succ(const S&s,const Emit&emit){
    t.lenC=s.curC.len; if(t.lenD>t.lenC)t.lenD=t.lenC; for(int i=t.lenC;i<NROW;i++)t.rows[i]=0; t.csvF=0;
    if(t.curC.file==0&&t.csvDir){t.csvDir=0;}
    if(t.curC.file==0)t.rotAt=0;
-   if(fCurDir)t.curD=t.curC; t.pos=t.curC.batch; t.repCur=t.curC.batch; t.stage=0; em(t,"supervisor starts: CSV cut back to the cursor");}
+   if(fCurDir)t.curD=t.curC; t.pos=t.curC.batch; t.repCur=t.curC.batch; t.stage=0; t.rows2=t.c2C.len;t.c2D=t.c2C;t.pos2=t.rep2=t.c2C.batch;t.stage2=0; em(t,"supervisor starts: CSV cut back to the cursor");}
  if(s.rec){
   if(s.eng==0&&!s.deadSync&&!fRecWait){S t=s;t.deadSync=1;
     for(int i=0;i<t.nseg;i++)if(t.seg[i].dir&1){Seg&g=t.seg[i];if(g.hst==1)g.hst=2;for(int k=0;k<g.nb;k++)if(g.b[k].st==1)g.b[k].st=2;}
@@ -351,6 +369,13 @@ static int succ(const S&s,const Emit&emit){
   if(s.stage==4){S t=s;t.csvDir=3;t.stage=5;em(t,"rotation: directory of the new CSV synced");}
   if(s.stage==5){S t=s;t.curC.file=1;t.stage=6;em(t,"rotation: cursor names the new file (renamed)");}
   if(s.stage==6){S t=s;t.curD=t.curC;t.stage=0;em(t,"rotation: cursor directory synced");}
+ }
+ if(s.rec&&recs2){ // the second accounting file, rows and their sync as one step
+  if(s.stage2==0){Dec d;decide(s,d);S t=s;bool any=false; for(int i=0;i<s.nseg;i++)if(d.ex[i])for(int k=0;k<s.seg[i].nb&&k<d.cnt[i];k++){const B&b=s.seg[i].b[k]; if(b.num<=s.pos2||b.num>s.wm||!valid(b.st))continue;
+    any=true;t.pos2=std::max(t.pos2,b.num); if(t.rows2&b.out)V("I2: second row for one recipient in the second accounting file"); t.rows2|=b.out;}
+   if(any){t.stage2=2;em(t,"second accounting file: rows appended and synced");}}
+  if(s.stage2==2){S t=s;t.c2C.batch=t.pos2;t.c2C.len=t.rows2;t.stage2=3;em(t,"second cursor renamed");}
+  if(s.stage2==3){S t=s;t.c2D=t.c2C;t.stage2=0;t.rep2=t.c2C.batch;em(t,"second cursor's directory synced; reported");}
  }
  int moves=n;
 
@@ -383,7 +408,7 @@ static int succ(const S&s,const Emit&emit){
 }
 static void dump(const S&s){
  for(int i=0;i<s.nseg;i++){const Seg&g=s.seg[i]; if(!g.dir)continue; printf("      S%d dir=%s hdr=%d pred=%d last=%x:",i,g.dir==3?"durable":g.dir==1?"new":"unlinked?",g.hst,g.pred==NONE?-1:g.pred,g.last);
-  for(int k=0;k<g.nb;k++)printf(" [%x st%d env%x out%x def%x snap%x qs%d sth%x]",g.b[k].num,g.b[k].st,g.b[k].env,g.b[k].out,g.b[k].def,g.b[k].snap,g.b[k].qs,g.b[k].sth);for(int k=0;k<g.nb;k++)if(g.b[k].rt)printf(" rot(%x: %d)",g.b[k].num,g.b[k].rt); if(g.fst)printf(" footer st%d to %x",g.fst,g.fl); puts("");}
+  for(int k=0;k<g.nb;k++)printf(" [%x st%d env%x out%x def%x snap%x qs%d pu%x sth%x]",g.b[k].num,g.b[k].st,g.b[k].env,g.b[k].out,g.b[k].def,g.b[k].snap,g.b[k].qs,g.b[k].pu,g.b[k].sth);for(int k=0;k<g.nb;k++)if(g.b[k].rt)printf(" rot(%x: %d)",g.b[k].num,g.b[k].rt); if(g.fst)printf(" footer st%d to %x",g.fst,g.fl); puts("");}
  printf("      rows:");for(int i=0;i<s.lenC;i++)printf(" r%d",s.rows[i]-1);printf(" (durable %d) cursor %x/%d durable %x/%d eng%d rec%d wm%x body%d\n",s.lenD,s.curC.batch,s.curC.len,s.curD.batch,s.curD.len,s.eng,s.rec,s.wm,s.body);
 }
 static void trace(u32 idx,const char*extra,Lab lab,const S*last,bool dumpIt){
@@ -401,9 +426,9 @@ int main(int c,char**v){
 #define G(x) x=OPT[#x]
  G(sym);G(strict);G(snapNoAtt);G(unl451late);G(alt451late);G(check451);G(killTorn);G(altFirstDur);G(noLeft);G(reclaimCond);if(OPT["def"])sym=0;G(bps);G(segs);G(kinds);G(evict);G(msgs);G(big);G(replyEarly);G(pastWm);G(reclaimAny);G(recNoSync);G(curFirst);G(epochSeg);G(cfEarly);G(noDirSync);G(trustLater);G(snapSynced);G(tailB);G(rollOverlap);
  G(owedUnsynced);G(curNotDur);G(bodyNoDir);G(bodyEarly);G(cfNoCursor);G(rotNoDir);G(ignLast);G(cfAny);G(cur451unlink);G(recSyncFailGoesOn);G(csvRetry);
- G(rew);G(planCheck);G(stepwise);G(evictHdr);G(predAny);G(foot);G(footEarly);G(footNoHdr);G(footAnyLast);G(footNoOut);G(footStale);G(qFirst);G(rotAny);G(rotSend);G(rotStop);G(rotSnapClears);G(rotCurNoCover);G(rotRecSkips);G(rotm);G(rotFooted);G(rotCurOnly);G(real);G(orphFirst);G(orphByEnv);G(bodyWithSeg);G(qdef);G(qNoCopy);G(qUnsynced);G(qOver);G(qDrop);G(qCopySynced);G(qDefCopyless);if(real)alt451late=unl451late=1;
+ G(rew);G(planCheck);G(stepwise);G(evictHdr);G(predAny);G(foot);G(footEarly);G(footNoHdr);G(footAnyLast);G(footNoOut);G(footStale);G(qFirst);G(rotAny);G(rotSend);G(rotStop);G(rotSnapClears);G(rotCurNoCover);G(rotRecSkips);G(rotm);G(puSnap);G(puFinal);G(puDrop);G(puEarly);G(puNoRow);G(recs2);G(maxCur);G(firstCur);G(dsn);G(dsnLater);G(dsnFirst);G(dsnNotAgain);G(dsnNewId);G(pu);G(puAtt);if(pu)sym=1;if(dsn)sym=0;G(rotFooted);G(rotCurOnly);G(real);G(orphFirst);G(orphByEnv);G(bodyWithSeg);G(qdef);G(qNoCopy);G(qUnsynced);G(qOver);G(qDrop);G(qCopySynced);G(qDefCopyless);if(real)alt451late=unl451late=1;
  G(fDirAny);G(fRecDir);G(fRewrite);G(fRecWait);G(fUnlDir);G(fCurDir);G(fVoid);
- S s0;memset(&s0,0,sizeof s0); s0.crash=OPT["crash"];s0.fail=OPT["fail"];s0.cf=OPT["cf"];s0.rot=OPT["rot"];s0.defB=OPT["def"];s0.csvF=OPT["csvFail"]; s0.qB=OPT["q"];s0.rotB=rotm; s0.qhome=NONE; s0.hold=real?1:0;
+ S s0;memset(&s0,0,sizeof s0); s0.crash=OPT["crash"];s0.fail=OPT["fail"];s0.cf=OPT["cf"];s0.rot=OPT["rot"];s0.defB=OPT["def"];s0.csvF=OPT["csvFail"]; s0.qB=OPT["q"];s0.rotB=rotm;s0.puB=pu; s0.qhome=NONE; s0.hold=real?1:0;
  // start: clean, empty spool, epoch 1, first segment created
  s0.rec=1;s0.eng=2;s0.epoch=1;s0.nextn=1;for(int m=0;m<NM;m++)s0.home[m]=NONE; s0.nseg=1;s0.seg[0].dir=1;s0.seg[0].hst=1;s0.seg[0].pred=NONE;s0.seg[0].ep=1;
 u64 maxS=OPT["max"]; u64 ts=1; while(ts*3/4<maxS)ts<<=1; TAB.assign(ts,0);TMASK=ts-1;
@@ -420,9 +445,11 @@ u64 maxS=OPT["max"]; u64 ts=1; while(ts*3/4<maxS)ts<<=1; TAB.assign(ts,0);TMASK=
    if(mv==0){ terms++; const char*w=nullptr;
     for(int r=0;r<NR;r++){int m=RM[r];bool req=s.msg[m]==2||(s.recd>>m&1);int cnt=0;for(int q=0;q<s.lenD;q++)if(s.rows[q]==r+1)cnt++;
      bool held=s.rs[r]==6; bool exempt=cnt==0&&(held||(s.lostM>>m&1)||(s.rowLost>>r&1));
+     if(recs2&&req&&cnt==1&&!(s.rows2>>r&1))w="I2: at rest the second accounting file lacks a row";
      if(req&&cnt!=1&&!exempt)w=cnt?"I2: at the end a recipient has two rows":"I2/I7: at rest an acknowledged recipient has no row"; if(!req&&cnt>1)w="I2: two rows";
-     if(s.rs[r]==1||s.rs[r]==2)w="I7: at rest something is still owed";}
+     if(s.rs[r]==1||s.rs[r]==2||s.rs[r]==4||s.rs[r]==5)w="I7: at rest something is still owed";}
     if(s.qnext&&s.eng==2&&!s.qDead&&s.qsyn!=s.qnext)w="at rest the last queue state is not the synced one";
+    if(dsn){int a=0,b=0;for(int q=0;q<s.lenD;q++){if(s.rows[q]==1)a++;if(s.rows[q]==3||s.rows[q]==4)b++;} if(a!=b)w="at rest outcomes and DSNs do not match";}
     int left=0;for(int q=0;q<s.nseg;q++)if((s.seg[q].dir&1)&&q!=s.cur)left++; bool anyHeld=false;for(int r=0;r<NR;r++)if(s.rs[r]==6)anyHeld=true; if(left&&!w&&!noLeft&&!anyHeld)w="I7: at rest a finished segment cannot be reclaimed";
     if(w){printf("VIOLATION after %zu states, depth %u: %s\n",PAR.size(),depth,w);trace(id,w,{"",0},nullptr,dumpIt);if(!dumpIt)dump(s);return 1;}
    }
