@@ -22,6 +22,7 @@ import { SegmentSpool } from '../spool/segmentSpool.ts';
 import type { Durability } from '../spool/spool.ts';
 import { HeldContent } from './heldContent.ts';
 import { EngineMail } from './owedMail.ts';
+import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine } from './quarantine.ts';
 import { type Injector, type ListenerCounts, Receptions } from './reception.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
@@ -44,6 +45,8 @@ export interface EngineOptions {
   readonly recorded: BatchPosition;
   /** false: deliver what the folder owes, listen nowhere. */
   readonly accepts: boolean;
+  /** Watches for messages that the engine dies of. */
+  readonly guard?: PoisonGuard;
   /** Smaller ones for simulations. */
   readonly spoolSizes?: SpoolSizes;
   published(watermark: Watermark): void;
@@ -99,7 +102,7 @@ export class Engine {
   #dateSecond = Number.NaN;
   #date = '';
 
-  private constructor(ports: EnginePorts, config: Config, spool: SegmentSpool) {
+  private constructor(ports: EnginePorts, config: Config, spool: SegmentSpool, guard: PoisonGuard) {
     const plan = planListeners(config);
     const settingsFor = compileDomainSettings(config);
     this.#ports = ports;
@@ -138,6 +141,7 @@ export class Engine {
       settingsFor,
       held: this.#held,
       quarantine: this.#quarantine,
+      guard,
     });
     spool.ownedBy(
       new EngineMail({
@@ -183,14 +187,16 @@ export class Engine {
       },
     );
     await spool.started;
-    const engine = new Engine(ports, config, spool);
+    // Without an answer of the disk nobody is held.
+    const deadly = await takeDeadly(ports.disk, spoolFolder).catch(() => new Set<string>());
+    const engine = new Engine(ports, config, spool, options.guard ?? noGuard);
     ports.log.write('info', 'spool.recovered', {
       messages: recovered.owed.size,
       segments: recovered.segments.length,
       droppedBatches: recovered.droppedBatches,
       epoch: recovered.epoch,
     });
-    for (const owed of recovered.owed) engine.#takeUp(owed);
+    for (const owed of recovered.owed) engine.#takeUp(owed, deadly);
     engine.#restoreRetries(recovered.owed.queueStates.values());
     try {
       if (options.accepts) await engine.#listen();
@@ -272,9 +278,15 @@ export class Engine {
   }
 
   /** What the spool owed at the start. */
-  #takeUp(message: OwedAfterRestart): void {
-    const { clock } = this.#ports;
+  #takeUp(message: OwedAfterRestart, deadly: ReadonlySet<string>): void {
+    const { clock, log } = this.#ports;
     const nowMs = clock.wallMs();
+    if (deadly.size > 0 && deadly.has(formatMessageId(message.id))) {
+      log.write('error', 'message.deadly', { id: formatMessageId(message.id) });
+      const held = message.recipients.map((one) => ({ ...one, heldFor: 'deadly' as const }));
+      this.#quarantine.hold({ ...message, recipients: held }, 'deadly');
+      return;
+    }
     const recipients = message.recipients.filter(({ heldFor }) => heldFor === undefined);
     if (recipients.length < message.recipients.length) {
       const held = message.recipients.filter(({ heldFor }) => heldFor !== undefined);

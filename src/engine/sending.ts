@@ -20,6 +20,7 @@ import type { SourceHost } from '../routing/routing.ts';
 import type { SpoolReadFailure } from '../spool/spool.ts';
 import type { HeldMessage } from './heldContent.ts';
 import { logText } from './logText.ts';
+import type { PoisonGuard } from './poisonGuard.ts';
 import { resolveHops } from './resolveHops.ts';
 
 export interface SendingPorts {
@@ -32,6 +33,7 @@ export interface SendingPorts {
 /** What one connection needs of all of them. */
 export interface SendingSetup extends SendingPorts {
   readonly settingsFor: DomainSettingsLookup;
+  readonly guard: PoisonGuard;
   opened(sending: Sending): void;
   /** The queue as a whole is to blame: no connection, or MAIL was deferred. */
   failed(sending: Sending, cause: LocalCause): void;
@@ -223,8 +225,12 @@ export class Sending implements ConnectionEvents {
   #run(feed: (session: ClientSession, nowMs: number) => readonly ClientEffect[]): void {
     const session = this.#session;
     if (session === undefined || this.#state === 'over') return;
+    const { guard } = this.#setup;
+    const [oldest] = this.#carried.values();
+    if (oldest !== undefined) guard.enter(oldest.batch.id);
     const effects = feed(session, this.#setup.clock.monotonicMs());
     if (effects.length > 0) this.#apply(session, [...effects]);
+    guard.leave();
   }
 
   #apply(session: ClientSession, effects: ClientEffect[]): void {
@@ -296,6 +302,7 @@ export class Sending implements ConnectionEvents {
       eightBit: envelope.eightBit,
     };
     this.#carried.set(transaction, { batch, message });
+    this.#setup.guard.enter(batch.id);
     return session.deliver(transaction, this.#setup.clock.monotonicMs());
   }
 

@@ -16,6 +16,7 @@ import type { HoldReason } from '../spool/owed.ts';
 import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
 import { Overdue } from './overdue.ts';
+import type { PoisonGuard } from './poisonGuard.ts';
 import type { Quarantine } from './quarantine.ts';
 import { Sending, type SendingPorts, type SendingSetup } from './sending.ts';
 
@@ -26,6 +27,7 @@ export interface SendingParts {
   readonly settingsFor: DomainSettingsLookup;
   readonly held: HeldContent;
   readonly quarantine: Quarantine;
+  readonly guard: PoisonGuard;
 }
 
 export interface OutcomeCounts {
@@ -48,6 +50,7 @@ export class Sendings implements SendingSetup {
   readonly dns: Dns;
   readonly log: Log;
   readonly settingsFor: DomainSettingsLookup;
+  readonly guard: PoisonGuard;
   readonly counts: OutcomeCounts = { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 };
   readonly #parts: SendingParts;
   readonly #open = new Map<QueueName, Set<Sending>>();
@@ -67,6 +70,7 @@ export class Sendings implements SendingSetup {
     this.dns = ports.dns;
     this.log = ports.log;
     this.settingsFor = parts.settingsFor;
+    this.guard = parts.guard;
     this.#parts = parts;
     this.overdue = new Overdue({
       read: (location) => parts.spool.read(location),
@@ -283,6 +287,7 @@ export class Sendings implements SendingSetup {
   }
 
   #bounceExpired(recipient: ExpiredRecipient, { envelope }: HeldMessage): void {
+    this.guard.enter(envelope.id);
     const event = deliveryEvent(expired(recipient.recipientIndex, ''), {
       envelope,
       queue: recipient.queue,
@@ -294,6 +299,7 @@ export class Sendings implements SendingSetup {
     });
     this.counts.failedTotal += 1;
     this.#parts.spool.putEvent(event!, recipient.location.segment);
+    this.guard.leave();
   }
 
   /** It stays in the spool: a restart, or the tools, may find what is left of it. */

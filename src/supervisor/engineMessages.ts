@@ -11,6 +11,8 @@ export type ToEngine =
       readonly recorded: BatchPosition;
       /** false: deliver what the folder owes, accept nothing (an engine that is not configured any more). */
       readonly accepts: boolean;
+      /** The life before ended in a crash: note every step with a message before it is taken. */
+      readonly isCareful: boolean;
     }
   | { readonly kind: 'recorded'; readonly position: BatchPosition }
   | { readonly kind: 'ask'; readonly ask: number; readonly about: 'report' | 'queues' }

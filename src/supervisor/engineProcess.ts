@@ -6,7 +6,9 @@ import { systemDns } from '../base/node/dns.ts';
 import { openLog, type SystemLog, standardErrorLog } from '../base/node/log.ts';
 import { systemNet } from '../base/node/net.ts';
 import { systemRandom } from '../base/node/random.ts';
+import { scratchFile } from '../base/node/scratch.ts';
 import { Engine, type EngineReport, type QueueState } from '../engine/engine.ts';
+import { PoisonGuard, suspectFile } from '../engine/poisonGuard.ts';
 import type { Watermark } from '../message/batchPosition.ts';
 import type { FromEngine, ToEngine } from './engineMessages.ts';
 import { lockSpool } from './spoolLock.ts';
@@ -61,10 +63,12 @@ class EngineProcess {
   }
 
   async #start(order: Extract<ToEngine, { kind: 'start' }>): Promise<void> {
-    const { config, spoolFolder, recorded, accepts } = order;
+    const { config, spoolFolder, recorded, accepts, isCareful } = order;
+    const guard = new PoisonGuard(scratchFile(`${spoolFolder}/${suspectFile}`), isCareful);
     const log = await this.#openLog(config.logFile.value);
     process.on('uncaughtException', (error) => {
       // A broken promise of our own code: the spool survives, the supervisor starts another engine.
+      guard.died();
       log.write('error', 'engine.crashed', { message: error.message, stack: error.stack });
       log.flush();
       tell({ kind: 'failed', code: 'crashed', message: error.message });
@@ -86,7 +90,14 @@ class EngineProcess {
           digest: systemDigest(),
           log,
         },
-        { config, spoolFolder, recorded, accepts, published: (watermark) => this.#published(watermark) },
+        {
+          config,
+          spoolFolder,
+          recorded,
+          accepts,
+          guard,
+          published: (watermark) => this.#published(watermark),
+        },
       ));
     if (engine instanceof Engine) {
       this.#engine = engine;

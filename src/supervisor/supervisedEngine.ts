@@ -84,6 +84,7 @@ export class SupervisedEngine {
       spoolFolder: this.#folder,
       recorded: recording.readThrough(this.name),
       accepts: this.#accepts,
+      isCareful: this.#deaths > 0,
     });
     this.#hasStarted = true;
     this.#runningSinceMs = clock.wallMs();
