@@ -78,7 +78,7 @@ export class Batch {
   ): PendingMessage {
     const { envelope, content } = message;
     const recordAt = this.#records.length;
-    writeEnvelope(this.#records, { envelope, body: bodyFile ?? this.#addBody(content, recordAt) });
+    writeEnvelope(this.#records, { envelope, body: bodyFile ?? this.#addBody(content, recordAt, false) });
     const recordBytes = this.#records.length - recordAt;
     const pending = { message, owner, answered, bodyFile, recordAt, recordBytes };
     this.messages.push(pending);
@@ -87,9 +87,9 @@ export class Batch {
   }
 
   addSnapshot(snapshot: Snapshot): void {
-    const { envelope, body, owed } = snapshot;
+    const { envelope, body, owed, isDamaged } = snapshot;
     const recordAt = this.#records.length;
-    const place = 'inFile' in body ? body : this.#addBody(body, recordAt);
+    const place = 'inFile' in body ? body : this.#addBody(body, recordAt, isDamaged);
     writeSnapshot(this.#records, { envelope, body: place, owed });
     this.snapshots.push({ snapshot, recordAt, recordBytes: this.#records.length - recordAt });
   }
@@ -151,11 +151,12 @@ export class Batch {
     return this.#records;
   }
 
-  #addBody(content: Content, recordAt: number): BodyPlace {
+  #addBody(content: Content, recordAt: number, isDamaged: boolean): BodyPlace {
     this.#bodies.push({ content, recordAt });
-    this.#bodyBytes += content.sizeBytes;
+    const { prefix, sizeBytes } = content;
+    this.#bodyBytes += sizeBytes;
     // Place and checksum are known when the batch is sealed.
-    return { at: 0, inFile: false, prefixBytes: content.prefix.length, sizeBytes: content.sizeBytes, crc: 0 };
+    return { at: 0, inFile: false, prefixBytes: prefix.length, sizeBytes, crc: 0, isDamaged };
   }
 }
 

@@ -98,7 +98,8 @@ export class BodyFiles {
     }
     await this.#disk.syncFolder(this.#folder);
     const crc = chunks.reduce((sum, chunk) => this.#digest.crc32(chunk, sum), seedOf(id));
-    return { at: 0, inFile: true, prefixBytes: content.prefix.length, sizeBytes: content.sizeBytes, crc };
+    const { prefix, sizeBytes } = content;
+    return { at: 0, inFile: true, prefixBytes: prefix.length, sizeBytes, crc, isDamaged: false };
   }
 
   #makeFolder(): Promise<void> {

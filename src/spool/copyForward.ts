@@ -9,7 +9,7 @@ export interface OwedMessage {
   readonly handle: number;
   readonly id: MessageId;
   readonly location: SpoolLocation;
-  /** Known: it is copied as it is. */
+  /** Known: its content is copied as it is, and said to be damaged. */
   readonly isDamaged: boolean;
 }
 
@@ -29,6 +29,7 @@ export interface OwedMail {
 export interface ReadMessage {
   readonly envelope: Envelope;
   readonly body: Content | BodyPlace;
+  readonly isDamaged: boolean;
 }
 
 export interface CopyPorts {
@@ -77,7 +78,7 @@ export async function copyForward(segment: number, mail: OwedMail, ports: CopyPo
 
 function putSnapshot(
   message: OwedMessage,
-  { envelope, body }: ReadMessage,
+  { envelope, body, isDamaged }: ReadMessage,
   owed: readonly SnapshotRecipient[],
   mail: OwedMail,
   ports: CopyPorts,
@@ -87,6 +88,7 @@ function putSnapshot(
     ports.put({
       envelope,
       body,
+      isDamaged,
       owed,
       from: message.location.segment,
       moved: (to) => {

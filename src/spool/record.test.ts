@@ -71,7 +71,14 @@ const anyEvent: fc.Arbitrary<DeliveryEvent> = fc.record({
   nextTryMs: ms,
 });
 
-const body = { at: 4096, inFile: false, prefixBytes: 3, sizeBytes: 2 ** 40, crc: 0xdead_beef };
+const body = {
+  at: 4096,
+  inFile: false,
+  prefixBytes: 3,
+  sizeBytes: 2 ** 40,
+  crc: 0xdead_beef,
+  isDamaged: false,
+};
 
 function sealed(envelopes: readonly Envelope[], notes: readonly EventNote[], salt: number): Uint8Array {
   const out = new ByteWriter(16);

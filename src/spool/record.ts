@@ -34,8 +34,10 @@ export interface BodyPlace {
   readonly inFile: boolean;
   readonly prefixBytes: number;
   readonly sizeBytes: number;
-  /** CRC-32 over the whole body, seeded with the segment's salt, or for a file as `bodyFileSeed` says. */
+  /** CRC-32 over the whole body, seeded with the segment's salt, or for a file with its message's id. */
   readonly crc: number;
+  /** It was copied from where its checksum was wrong; the one it has here vouches for the copy only. */
+  readonly isDamaged: boolean;
 }
 
 export interface EnvelopeRecord {
@@ -94,7 +96,7 @@ export type SpoolRecord =
 
 const eventKinds: readonly DeliveryEventKind[] = ['delivered', 'failed', 'deferred'];
 const wireForms: readonly WireForm[] = ['dotStuffed', 'raw'];
-const flag = { smtpUtf8: 1, eightBit: 2, raw: 4, inFile: 8 } as const;
+const flag = { smtpUtf8: 1, eightBit: 2, raw: 4, inFile: 8, damaged: 16 } as const;
 
 export function writeEnvelope(out: ByteWriter, record: EnvelopeRecord): void {
   const start = openRecord(out, recordType.envelope);
@@ -244,7 +246,8 @@ function envelopeTo(out: ByteWriter, { envelope, body }: EnvelopeRecord): void {
     (envelope.smtpUtf8 ? flag.smtpUtf8 : 0) |
       (envelope.eightBit ? flag.eightBit : 0) |
       (wireForms.indexOf(envelope.wireForm) * flag.raw) |
-      (body.inFile ? flag.inFile : 0),
+      (body.inFile ? flag.inFile : 0) |
+      (body.isDamaged ? flag.damaged : 0),
   );
   out.text(envelope.reversePath);
   out.text(envelope.vmta);
@@ -288,7 +291,14 @@ function envelopeFrom(from: ByteReader): EnvelopeRecord {
     recipients.push({ forwardPath: from.text(), domain: from.text(), orcpt: from.text() });
   }
   return {
-    body: { at, inFile: (flags & flag.inFile) !== 0, sizeBytes, prefixBytes, crc },
+    body: {
+      at,
+      inFile: (flags & flag.inFile) !== 0,
+      sizeBytes,
+      prefixBytes,
+      crc,
+      isDamaged: (flags & flag.damaged) !== 0,
+    },
     envelope: {
       id,
       timeQueuedMs,

@@ -195,7 +195,8 @@ export function withFooter(
     let recordAt = sample.at.get(number)! + batchHeaderBytes;
     for (const { envelope, content } of messages) {
       const out = new ByteWriter();
-      writeEnvelope(out, { envelope, body: { at: 0, inFile: false, prefixBytes: 0, sizeBytes: 0, crc: 0 } });
+      const body = { at: 0, inFile: false, prefixBytes: 0, sizeBytes: 0, crc: 0, isDamaged: false };
+      writeEnvelope(out, { envelope, body });
       const location = { segment: sample.header.number, recordAt, recordBytes: out.length };
       footer.message(envelope, location, content.sizeBytes, false);
       recordAt += out.length;

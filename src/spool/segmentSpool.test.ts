@@ -4,6 +4,7 @@ import type { Watermark } from '../message/batchPosition.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { SeededRandom } from '../simulation/seededRandom.ts';
 import { VirtualClock } from '../simulation/virtualClock.ts';
+import type { OwedMail } from './copyForward.ts';
 import { segmentName, spoolSizes } from './frame.ts';
 import { HeldDisk } from './heldDisk.testing.ts';
 import { OwedIndex } from './owedIndex.ts';
@@ -302,4 +303,66 @@ test('what was put is counted until it is published', async () => {
   expect(spool.pendingBytes).toBeGreaterThan(302);
   await disk.finishAll();
   expect(spool.pendingBytes).toBe(0);
+});
+
+/** One message is owed; its owner knows it by this. */
+class OneOwed implements OwedMail {
+  location: SpoolLocation;
+  readonly stored: Stored;
+  isDamaged = false;
+
+  constructor(stored: Stored) {
+    this.stored = stored;
+    this.location = stored.location;
+  }
+
+  owedIn(segment: number): ReturnType<OwedMail['owedIn']> {
+    const { location, isDamaged } = this;
+    const { id } = this.stored.message.envelope;
+    return location.segment === segment ? [{ handle: 1, id, location, isDamaged }] : [];
+  }
+
+  recipientsOf(messages: Parameters<OwedMail['recipientsOf']>[0]): ReturnType<OwedMail['recipientsOf']> {
+    return messages.map(() => [{ index: 0, attempts: 1, nextTryMs: 0, heldFor: undefined }]);
+  }
+
+  moved(_message: unknown, to: SpoolLocation): void {
+    this.location = to;
+  }
+
+  damaged(): void {
+    this.isDamaged = true;
+  }
+}
+
+/** The first of so many segments that its one owed message should be copied forward. */
+async function mostlyGarbage(): Promise<OneOwed> {
+  const mail = new OneOwed(await store());
+  for (let segments = 0; segments < 6; segments++) put(await store(), 'delivered');
+  await publishEvents();
+  spool.ownedBy(mail);
+  return mail;
+}
+
+/** Reclaiming is asked for again and again, as the engine does. */
+async function reclaimAll(): Promise<void> {
+  for (let times = 0; times < 10; times++) await recordAll();
+}
+
+test('a message that is copied forward is read there, and its old segment goes', async () => {
+  const mail = await mostlyGarbage();
+  await reclaimAll();
+  expect(mail.location.segment).toBeGreaterThan(1);
+  expect((await present())[0]).toBe(mail.location.segment);
+  expect(await spool.read(mail.location)).toMatchObject({ content: mail.stored.message.content });
+});
+
+test('a damaged content is as damaged where it was copied to', async () => {
+  const mail = await mostlyGarbage();
+  const bytes = disk.files.get('/s/00000001.segment')!;
+  bytes[mail.location.recordAt + mail.location.recordBytes + 100]! ^= 4;
+  await reclaimAll();
+  expect(mail.isDamaged).toBe(true);
+  expect(mail.location.segment).toBeGreaterThan(1);
+  expect(await spool.read(mail.location)).toEqual({ kind: 'unreadable', code: 'damaged' });
 });

@@ -201,6 +201,7 @@ export class SegmentSpool implements Spool {
 
   /** undefined: damaged. */
   async #readContent(segment: number, { envelope, body }: EnvelopeRecord): Promise<Content | undefined> {
+    if (body.isDamaged) return undefined;
     const bytes = body.inFile
       ? await this.#bodyFiles.read(envelope.id, body)
       : await this.#readers.use(segment, (reader) => this.#readBody(reader, body));
@@ -322,11 +323,11 @@ export class SegmentSpool implements Spool {
   async #readForCopy({ location, isDamaged }: OwedMessage): Promise<ReadMessage | undefined> {
     const record = await this.#readRecord(location);
     const { envelope, body } = record;
-    if (body.inFile) return { envelope, body };
-    const content = isDamaged
-      ? await this.#readDamaged(location.segment, body)
-      : await this.#readContent(location.segment, record);
-    return content && { envelope, body: content };
+    if (body.inFile) return { envelope, body, isDamaged: false };
+    const content = await this.#readContent(location.segment, record);
+    if (content !== undefined) return { envelope, body: content, isDamaged: false };
+    if (!isDamaged) return undefined;
+    return { envelope, body: await this.#readDamaged(location.segment, body), isDamaged };
   }
 
   #readDamaged(segment: number, body: BodyPlace): Promise<Content> {

@@ -6,6 +6,8 @@ export interface Snapshot {
   readonly envelope: Envelope;
   /** The content to be copied, or the file where it stays. */
   readonly body: Content | BodyPlace;
+  /** The content failed its checksum where it was read. */
+  readonly isDamaged: boolean;
   /** Those for whom no outcome was put into any batch so far. */
   readonly owed: readonly SnapshotRecipient[];
   /** The segment it comes from. */
