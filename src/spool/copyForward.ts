@@ -36,6 +36,8 @@ export interface CopyPorts {
   /** undefined: its content is damaged. Rejects with the disk's error, or with the code `damaged`. */
   read(message: OwedMessage): Promise<ReadMessage | undefined>;
   put(snapshot: Snapshot): void;
+  /** Nothing may be put any more. */
+  isClosing(): boolean;
   /** How many recipients of the segment a copy must hold. */
   ungiven(segment: number): number;
 }
@@ -69,6 +71,7 @@ export async function copyForward(segment: number, mail: OwedMail, ports: CopyPo
       chunk.push({ message, read });
       bytes += read.body.sizeBytes;
     }
+    if (ports.isClosing()) return false;
     const owed = mail.recipientsOf(chunk.map(({ message }) => message));
     const moves = chunk.map(({ message, read }, i) => putSnapshot(message, read, owed[i]!, mail, ports));
     if (!(await Promise.all(moves)).every(Boolean)) return false;

@@ -357,6 +357,33 @@ test('a message that is copied forward is read there, and its old segment goes',
   expect(await spool.read(mail.location)).toMatchObject({ content: mail.stored.message.content });
 });
 
+test('nothing is copied into a spool that closes, and nothing is freed of one that is closed', async () => {
+  const mail = await mostlyGarbage();
+  spool.recorded(watermark!);
+  const closing = spool.close();
+  await disk.finishAll();
+  await closing;
+  expect(disk.openFiles).toBe(0);
+  disk.done.length = 0;
+  spool.recorded(watermark!);
+  spool.tick();
+  await disk.finishAll();
+  expect(disk.done).toEqual([]);
+  expect(disk.openFiles).toBe(0);
+  expect(mail.location.segment).toBe(1);
+});
+
+test('a copy that was put before the spool closes is published', async () => {
+  const mail = await mostlyGarbage();
+  spool.recorded(watermark!);
+  while ((await disk.held()).length === 0);
+  const closing = spool.close();
+  await disk.finishAll();
+  await closing;
+  expect(mail.location.segment).toBeGreaterThan(1);
+  expect(disk.openFiles).toBe(0);
+});
+
 test('a damaged content is as damaged where it was copied to', async () => {
   const mail = await mostlyGarbage();
   const bytes = disk.files.get('/s/00000001.segment')!;

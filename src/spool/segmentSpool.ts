@@ -50,7 +50,9 @@ export class SegmentSpool implements Spool {
   #mail: OwedMail | undefined;
   readonly #epoch: number;
   #sequence = 0;
-  #reclaiming = false;
+  /** The run under way. */
+  #reclaiming: Promise<void> | undefined;
+  #isClosing = false;
   #reclaimFailure = '';
   #firstPublished: () => void = () => undefined;
   /**
@@ -167,7 +169,14 @@ export class SegmentSpool implements Spool {
 
   tick(): void {
     void this.#space.look();
-    void this.#reclaimOldest();
+    this.#reclaimSoon();
+  }
+
+  #reclaimSoon(): void {
+    if (this.#isClosing || this.#reclaiming !== undefined) return;
+    this.#reclaiming = this.#reclaimOldest().finally(() => {
+      this.#reclaiming = undefined;
+    });
   }
 
   get isFull(): boolean {
@@ -216,12 +225,14 @@ export class SegmentSpool implements Spool {
 
   recorded(position: BatchPosition): void {
     this.#reclaim.recorded(position);
-    void this.#reclaimOldest();
+    this.#reclaimSoon();
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.#bodyFiles.settled();
     await this.#writer.close();
+    await this.#reclaiming;
     await this.#readers.closeAll();
   }
 
@@ -277,10 +288,9 @@ export class SegmentSpool implements Spool {
 
   /** Strictly oldest first, the folder synced after each unlink before the next (architecture 5). */
   async #reclaimOldest(): Promise<void> {
-    if (this.#reclaiming) return;
-    this.#reclaiming = true;
     try {
       await this.#unlinkPassed();
+      if (this.#isClosing) return;
       const keptByQueueStates = this.#reclaim.keptByQueueStates();
       if (keptByQueueStates !== undefined) {
         for (const state of this.#queueStates.keptBy(keptByQueueStates)) this.putQueueState(state);
@@ -290,6 +300,7 @@ export class SegmentSpool implements Spool {
         await copyForward(keptByFew, this.#mail, {
           read: (message) => this.#readForCopy(message),
           put: (snapshot) => this.#writer.putSnapshot(snapshot),
+          isClosing: () => this.#isClosing,
           ungiven: (segment) => this.#reclaim.ungiven(segment),
         });
       }
@@ -298,8 +309,6 @@ export class SegmentSpool implements Spool {
       const { code } = error as Partial<DiskError>;
       if (code === undefined) throw error;
       this.#reclaimFailed(code);
-    } finally {
-      this.#reclaiming = false;
     }
   }
 
@@ -312,7 +321,11 @@ export class SegmentSpool implements Spool {
   }
 
   async #unlinkPassed(): Promise<void> {
-    for (let segment = this.#reclaim.next(); segment !== undefined; segment = this.#reclaim.next()) {
+    for (
+      let segment = this.#reclaim.next();
+      segment !== undefined && !this.#isClosing;
+      segment = this.#reclaim.next()
+    ) {
       await this.#readers.close(segment);
       await unlinkIfThere(this.#ports.disk, `${this.#folder}/${segmentName(segment)}`);
       await this.#ports.disk.syncFolder(this.#folder);
