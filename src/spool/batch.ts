@@ -32,6 +32,8 @@ export interface PendingMessage extends RecordSpan {
 
 export interface PendingSnapshot extends RecordSpan {
   readonly snapshot: Snapshot;
+  /** So many notes of the batch stand before it: they do not apply to it. */
+  readonly notesBefore: number;
 }
 
 const padding = new Uint8Array(blockBytes);
@@ -91,7 +93,8 @@ export class Batch {
     const recordAt = this.#records.length;
     const place = 'inFile' in body ? body : this.#addBody(body, recordAt, isDamaged);
     writeSnapshot(this.#records, { envelope, body: place, owed });
-    this.snapshots.push({ snapshot, recordAt, recordBytes: this.#records.length - recordAt });
+    const recordBytes = this.#records.length - recordAt;
+    this.snapshots.push({ snapshot, notesBefore: this.notes.length, recordAt, recordBytes });
   }
 
   addNote(note: Note, nowMs: number): void {

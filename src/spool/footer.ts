@@ -4,6 +4,7 @@ import type { Digest, DiskFile } from '../base/ports.ts';
 import type { DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope, SpoolLocation } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
+import type { Batch, PendingMessage } from './batch.ts';
 import { blockBytes, type SegmentHeader } from './frame.ts';
 import { holdNumber, holdOf, type OwedSink } from './owed.ts';
 import type { Note, SnapshotRecipient } from './record.ts';
@@ -25,23 +26,35 @@ export class FooterWriter {
   readonly #names: string[] = [];
   readonly #numberOfName = new Map<string, number>();
 
-  message(envelope: Envelope, location: SpoolLocation, bodyBytes: number, hasBodyFile: boolean): void {
+  /** A sealed batch, as its records tell it. */
+  add(batch: Batch, segment: number): void {
+    for (const pending of batch.messages) this.#message(pending, batch.locationOf(pending, segment));
+    let noted = 0;
+    for (const pending of batch.snapshots) {
+      for (; noted < pending.notesBefore; noted++) this.#note(batch.notes[noted]!);
+      this.#snapshot(pending.snapshot, batch.locationOf(pending, segment));
+    }
+    for (; noted < batch.notes.length; noted++) this.#note(batch.notes[noted]!);
+  }
+
+  #message({ message: { envelope, content }, bodyFile }: PendingMessage, location: SpoolLocation): void {
     const { recipients } = envelope;
-    this.#head(envelope, location, bodyBytes, hasBodyFile);
+    const hasBodyFile = bodyFile !== undefined;
+    this.#head(envelope, location, hasBodyFile ? 0 : content.sizeBytes, hasBodyFile);
     this.#entries.u32(recipients.length);
     for (let index = 0; index < recipients.length; index++) {
       this.#recipient({ index, attempts: 0, nextTryMs: 0, heldFor: undefined }, recipients[index]!.domain);
     }
   }
 
-  snapshot({ envelope, body, owed }: Snapshot, location: SpoolLocation): void {
+  #snapshot({ envelope, body, owed }: Snapshot, location: SpoolLocation): void {
     const inFile = 'inFile' in body;
     this.#head(envelope, location, inFile ? 0 : body.sizeBytes, inFile);
     this.#entries.u32(owed.length);
     for (const recipient of owed) this.#recipient(recipient, envelope.recipients[recipient.index]!.domain);
   }
 
-  note(note: Note): void {
+  #note(note: Note): void {
     const out = this.#entries;
     if (note.kind === 'event') {
       const { kind, id, recipientIndex, attempts, nextTryMs } = note.event;

@@ -1,18 +1,16 @@
-import { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest, Disk, DiskError } from '../base/ports.ts';
 import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { Batch } from './batch.ts';
 import { FooterWriter } from './footer.ts';
 import {
-  batchHeaderBytes,
   blockBytes,
   encodeSegmentHeader,
   type Predecessor,
   type SegmentHeader,
   segmentName,
 } from './frame.ts';
-import { type Note, writeEnvelope } from './record.ts';
+import type { Note } from './record.ts';
 import type { Durability, NewMessage } from './spool.ts';
 
 export function envelopeOf(id: Envelope['id'], recipients: number): Envelope {
@@ -130,6 +128,14 @@ export interface SegmentSample {
   readonly at: ReadonlyMap<number, number>;
 }
 
+function batchOf({ messages = [], notes = [] }: BatchSample): Batch {
+  const batch = new Batch();
+  const owner = { answer: () => undefined, owed: () => undefined };
+  for (const message of messages) batch.addMessage(message, owner, false, undefined);
+  for (const note of notes) batch.addNote(note, 0);
+  return batch;
+}
+
 /** A segment's file as the writer leaves it. */
 export function segmentOf(
   header: Partial<Omit<SegmentHeader, 'predecessor'>> & {
@@ -145,14 +151,12 @@ export function segmentOf(
     ...header.predecessor,
   };
   const whole = { epoch: 1, salt: header.number * 7919, firstBatch: 1, ...header, predecessor };
-  const owner = { answer: () => undefined, owed: () => undefined };
   const chunks = [encodeSegmentHeader(whole, digest)];
   const at = new Map<number, number>();
   let startAt = blockBytes;
-  for (const { number, syncedThrough = 0, messages = [], notes = [] } of batches) {
-    const batch = new Batch();
-    for (const message of messages) batch.addMessage(message, owner, false, undefined);
-    for (const note of notes) batch.addNote(note, 0);
+  for (const sample of batches) {
+    const { number, syncedThrough = 0 } = sample;
+    const batch = batchOf(sample);
     at.set(number, startAt);
     chunks.push(...batch.seal({ ...whole, number, syncedThrough, startAt }, digest));
     startAt += batch.frameBytes;
@@ -191,17 +195,13 @@ export function withFooter(
   digest: Digest,
 ): SegmentSample {
   const footer = new FooterWriter();
-  for (const { number, messages = [], notes = [] } of batches) {
-    let recordAt = sample.at.get(number)! + batchHeaderBytes;
-    for (const { envelope, content } of messages) {
-      const out = new ByteWriter();
-      const body = { at: 0, inFile: false, prefixBytes: 0, sizeBytes: 0, crc: 0, isDamaged: false };
-      writeEnvelope(out, { envelope, body });
-      const location = { segment: sample.header.number, recordAt, recordBytes: out.length };
-      footer.message(envelope, location, content.sizeBytes, false);
-      recordAt += out.length;
-    }
-    for (const note of notes) footer.note(note);
+  for (const batch of batches) {
+    const filled = batchOf(batch);
+    filled.seal(
+      { ...sample.header, number: batch.number, syncedThrough: 0, startAt: sample.at.get(batch.number)! },
+      digest,
+    );
+    footer.add(filled, sample.header.number);
   }
   const blocks = footer.encode(batches.at(-1)!.number, digest, sample.header.salt);
   const bytes = Uint8Array.from([sample.bytes, ...blocks].flatMap((chunk) => [...chunk]));

@@ -374,22 +374,14 @@ export class SegmentWriter {
   #publish(batch: Batch, segment: OpenSegment): void {
     const { header, footer } = segment;
     segment.publishedThrough = batch.number;
+    footer.add(batch, header.number);
     this.#reopenDelayMs = reopenDelayMs.first;
     for (const pending of batch.messages) {
-      const location = batch.locationOf(pending, header.number);
-      const bodyBytes = pending.bodyFile === undefined ? pending.message.content.sizeBytes : 0;
-      footer.message(pending.message.envelope, location, bodyBytes, pending.bodyFile !== undefined);
       this.#pendingBytes -= heldBytes(pending);
       if (!pending.answered) pending.owner.answer(true);
-      pending.owner.owed(location);
+      pending.owner.owed(batch.locationOf(pending, header.number));
     }
-    for (const pending of batch.snapshots) {
-      footer.snapshot(pending.snapshot, batch.locationOf(pending, header.number));
-    }
-    for (const note of batch.notes) {
-      footer.note(note);
-      if (note.kind === 'event') this.#unsyncedEvents -= 1;
-    }
+    for (const { kind } of batch.notes) if (kind === 'event') this.#unsyncedEvents -= 1;
     // What was refused cannot come back from here on: the header of this segment excludes it.
     for (const pending of this.#refused.splice(0)) {
       this.#pendingBytes -= heldBytes(pending);
