@@ -200,6 +200,7 @@ class Reception implements ConnectionEvents {
   readonly #logsCommands: boolean;
   #heldBytes = 0;
   #paused = false;
+  #turnIsDue = false;
   #over = false;
   #clientEnded = false;
   #closingSinceMs: number | undefined;
@@ -268,9 +269,10 @@ class Reception implements ConnectionEvents {
     this.connection.end();
   }
 
-  /** The client will not send any more; a message being stored still gets its reply. */
+  /** The client will not send any more; what it sent is still carried out and answered. */
   #endIfDone(): void {
-    if (!this.#isStoring && this.#closingSinceMs === undefined) this.#close();
+    const isDone = !this.#isStoring && !this.#session.hasInput;
+    if (isDone && this.#closingSinceMs === undefined) this.#close();
   }
 
   get #isStoring(): boolean {
@@ -304,13 +306,24 @@ class Reception implements ConnectionEvents {
       this.#receptions.held(this.#session.heldBytes - heldBytes);
       this.#heldBytes = this.#session.heldBytes;
     }
-    const pause =
-      (this.#isStoring && heldBytes > backlogMaxBytes) ||
-      this.connection.unsentBytes() > unreadRepliesMaxBytes;
+    const isUnread = this.connection.unsentBytes() > unreadRepliesMaxBytes;
+    const waits = this.#session.hasInput;
+    if (waits && !isUnread) this.#askForTurn();
+    const pause = isUnread || ((waits || this.#isStoring) && heldBytes > backlogMaxBytes);
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) this.connection.pause();
     else this.connection.resume();
+  }
+
+  /** Behind the events at hand, so that a client with much to say does not keep the others waiting. */
+  #askForTurn(): void {
+    if (this.#turnIsDue) return;
+    this.#turnIsDue = true;
+    this.#receptions.setup.clock.soon(() => {
+      this.#turnIsDue = false;
+      if (!this.#over) this.#apply(this.#session.goOn(this.#nowMs()));
+    });
   }
 
   #nowMs(): number {
@@ -327,7 +340,7 @@ class Reception implements ConnectionEvents {
   }
 }
 
-function policyOf(receptions: Receptions, { allowed }: Injector): SessionPolicy {
+function policyOf(receptions: Receptions, { allowed, connection }: Injector): SessionPolicy {
   const { effective } = allowed;
   const { access, hostName } = receptions.setup;
   return {
@@ -345,5 +358,6 @@ function policyOf(receptions: Receptions, { allowed }: Injector): SessionPolicy 
       return verdict.kind === 'accepted' ? undefined : verdict.reply;
     },
     judgeSender: () => (receptions.isShort || receptions.setup.isFull() ? replies.outOfSpace : undefined),
+    mayAnswer: () => connection.unsentBytes() <= unreadRepliesMaxBytes,
   };
 }

@@ -25,6 +25,7 @@ export const replies = {
   idleTooLong: row(421, '4.4.2', 'idle for too long, closing connection', '5321 4.5.3.2.7'),
   contentTooSlow: row(421, '4.4.2', 'message content came too slowly, closing connection', '5321 4.5.3.2.7'),
   tooManyErrors: row(421, '4.7.0', 'too many errors, closing connection', '5321 3.8'),
+  tooManyCommands: row(421, '4.7.0', 'too many commands without a message, closing connection', '5321 3.8'),
   notHttp: row(421, '4.7.0', 'this is an SMTP server, closing connection', '5321 3.8'),
   neverEndingLine: row(421, '4.7.0', 'command line without an end, closing connection', '5321 4.5.3.1.4'),
   cannotStore: row(451, '4.3.0', 'message could not be stored, try again later', '5321 4.5.3.2'),

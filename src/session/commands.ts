@@ -30,6 +30,8 @@ export interface SessionPolicy {
   judgeRecipient(path: Path): Reply | undefined;
   /** A refusal of MAIL for now, 452 when resources are short. A 421 closes the connection. */
   judgeSender(): Reply | undefined;
+  /** False while too many replies wait for the client to read them: nothing is carried out then. */
+  mayAnswer(): boolean;
 }
 
 /**
@@ -70,6 +72,8 @@ export interface CommandRule {
   /** The states in which the verb is out of place, and what is said there. */
   readonly refusedIn: Readonly<Partial<Record<SessionState, Reply>>>;
   readonly argument: 'none' | 'required' | 'optional';
+  /** It brings a message closer, or the end. The others are counted, so that nobody keeps us busy with them. */
+  readonly isProductive: boolean;
   /** undefined: the reply comes later, after content. */
   readonly proceed: (conversation: Conversation, argument: string) => Reply | undefined;
 }
@@ -78,8 +82,8 @@ export interface CommandRule {
 const recipientsBound = 10_000;
 
 export const commandRules: ReadonlyMap<string, CommandRule> = new Map<string, CommandRule>([
-  ['EHLO', { refusedIn: {}, argument: 'optional', proceed: ehlo }],
-  ['HELO', { refusedIn: {}, argument: 'optional', proceed: helo }],
+  ['EHLO', { refusedIn: {}, argument: 'optional', isProductive: false, proceed: ehlo }],
+  ['HELO', { refusedIn: {}, argument: 'optional', isProductive: false, proceed: helo }],
   [
     'MAIL',
     {
@@ -91,6 +95,7 @@ export const commandRules: ReadonlyMap<string, CommandRule> = new Map<string, Co
         failed: replies.resetFirst,
       },
       argument: 'required',
+      isProductive: true,
       proceed: mail,
     },
   ],
@@ -104,6 +109,7 @@ export const commandRules: ReadonlyMap<string, CommandRule> = new Map<string, Co
         failed: replies.resetFirst,
       },
       argument: 'required',
+      isProductive: true,
       proceed: rcpt,
     },
   ],
@@ -118,16 +124,17 @@ export const commandRules: ReadonlyMap<string, CommandRule> = new Map<string, Co
         failed: replies.resetFirst,
       },
       argument: 'none',
+      isProductive: true,
       proceed: data,
     },
   ],
   // Nowhere refused outright, since its octets follow in any case; `bdat` refuses the chunk.
-  ['BDAT', { refusedIn: {}, argument: 'optional', proceed: bdat }],
-  ['RSET', { refusedIn: {}, argument: 'none', proceed: rset }],
-  ['NOOP', { refusedIn: {}, argument: 'optional', proceed: () => replies.ok }],
-  ['QUIT', { refusedIn: {}, argument: 'none', proceed: () => replies.closing }],
-  ['VRFY', { refusedIn: {}, argument: 'required', proceed: () => replies.cannotVerify }],
-  ['HELP', { refusedIn: {}, argument: 'optional', proceed: () => replies.helpText }],
+  ['BDAT', { refusedIn: {}, argument: 'optional', isProductive: true, proceed: bdat }],
+  ['RSET', { refusedIn: {}, argument: 'none', isProductive: false, proceed: rset }],
+  ['NOOP', { refusedIn: {}, argument: 'optional', isProductive: false, proceed: () => replies.ok }],
+  ['QUIT', { refusedIn: {}, argument: 'none', isProductive: true, proceed: () => replies.closing }],
+  ['VRFY', { refusedIn: {}, argument: 'required', isProductive: false, proceed: () => replies.cannotVerify }],
+  ['HELP', { refusedIn: {}, argument: 'optional', isProductive: false, proceed: () => replies.helpText }],
 ]);
 
 /** Verbs of other servers and of extensions we do not offer (RFC 5321 4.2.4: 502, not 500). */

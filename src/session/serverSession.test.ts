@@ -20,6 +20,7 @@ const policy: SessionPolicy = {
   tellsCommands: false,
   judgeRecipient: () => undefined,
   judgeSender: () => undefined,
+  mayAnswer: () => true,
 };
 
 const transaction = 'MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n';
@@ -54,6 +55,7 @@ class Client {
     this.replies = '';
     for (const chunk of chunks) {
       this.take(this.session.received(typeof chunk === 'string' ? octets(chunk) : chunk, this.nowMs));
+      while (this.session.hasInput) this.take(this.session.goOn(this.nowMs));
     }
     return codes(this.replies);
   }
@@ -314,6 +316,90 @@ test('a stored message forgives earlier errors', () => {
   client.send('X\r\n'.repeat(19), transaction, 'DATA\r\nx\r\n.\r\n', 'X\r\n'.repeat(19));
   expect(client.closed).toBe(false);
   expect(client.send('X\r\nQUIT\r\n')).toEqual(['421']);
+});
+
+/** What a client may say for ever without a message coming of it. */
+const idleTalk: readonly (readonly [string, string])[] = [
+  ['NOOP', 'NOOP\r\n'],
+  ['EHLO', 'EHLO again.example\r\n'],
+  ['HELO', 'HELO again.example\r\n'],
+  ['VRFY', 'VRFY someone\r\n'],
+  ['HELP', 'HELP\r\n'],
+  ['a transaction that is given up', `${transaction}RSET\r\n`],
+  ['empty chunks', `${transaction}${'BDAT 0\r\n'.repeat(50)}RSET\r\n`],
+  ['content that is refused', `${transaction}DATA\r\n\n\r\n.\r\n`],
+  ['chunks that are refused', `${transaction}BDAT 1 LAST\r\n\n`],
+];
+
+test.each(idleTalk)('%s for ever ends in 421', (_, talk) => {
+  const client = greeted();
+  expect(client.send(talk.repeat(98 / Math.max(1, talk.split('BDAT 0').length))).at(-1)).not.toBe('421');
+  expect(client.closed).toBe(false);
+  expect(client.send(talk.repeat(3)).at(-1)).toBe('421');
+  expect(client.replies).toMatch(/421 4\.7\.0 too many commands without a message.*\r\n$/);
+  expect(client.closed).toBe(true);
+});
+
+test('a client that tidies up around each message is never told that it talks too much', () => {
+  const client = greeted();
+  for (let i = 0; i < 300; i++) {
+    client.send('RSET\r\nNOOP\r\nEHLO again.example\r\n', transaction, 'DATA\r\nx\r\n.\r\n');
+  }
+  expect(client.messages.length).toBe(300);
+});
+
+test('when nothing can be stored a client is sent away after a hundred tries', () => {
+  const client = greeted();
+  let tries = 0;
+  while (!client.closed && tries < 1000) {
+    client.session.received(octets(`${transaction}DATA\r\nx\r\n.\r\n`), 0);
+    client.take(client.session.stored({ ok: false, reply: replies.cannotStore }, 0));
+    tries++;
+  }
+  expect(tries).toBe(99);
+});
+
+test('bad recipients among good ones end somewhere, too', () => {
+  const client = greeted();
+  client.send(transaction);
+  const bad = octets('RCPT TO:<a..b@d.example>\r\n'.repeat(10_000));
+  client.send(bad);
+  expect(client.closed).toBe(false);
+  expect(client.send(bad).at(-1)).toBe('421');
+});
+
+test('input is carried out a turn at a time, in order, and comes to the same', () => {
+  const stream = `MAIL FROM:<>\r\n${'RCPT TO:<c@d.example>\r\n'.repeat(250)}DATA\r\nx\r\n.\r\nNOOP\r\n`;
+  const client = greeted();
+  const [first, ...others] = [stream.slice(0, 6000), stream.slice(6000, 6050), stream.slice(6050)];
+  client.replies = '';
+  client.take(client.session.received(octets(first!), 0));
+  expect([codes(client.replies).length, client.session.hasInput]).toEqual([100, true]);
+  for (const bytes of others) expect(client.session.received(octets(bytes), 0)).toEqual([]);
+  client.take(client.session.goOn(0));
+  expect([codes(client.replies).length, client.session.hasInput]).toEqual([200, true]);
+  client.take(client.session.goOn(0));
+  expect(codes(client.replies)).toEqual(['250', ...Array(250).fill('250'), '354', '250', '250']);
+  expect([client.session.hasInput, client.session.heldBytes]).toEqual([false, 0]);
+  expect(client.messages[0]!.recipients.length).toBe(250);
+  expect(client.session.goOn(0)).toEqual([]);
+});
+
+test('for a client that does not read its replies nothing is carried out, and its time runs', () => {
+  let reads = false;
+  const client = new Client({ mayAnswer: () => reads });
+  client.replies = '';
+  client.take(client.session.received(octets('EHLO a.test\r\nNOOP\r\n'), 0));
+  client.take(client.session.goOn(1000));
+  expect([client.replies, client.session.hasInput]).toEqual(['', true]);
+  reads = true;
+  client.take(client.session.goOn(2000));
+  expect([codes(client.replies), client.session.hasInput]).toEqual([['250', '250'], false]);
+  reads = false;
+  client.take(client.session.received(octets('NOOP\r\n'), 3000));
+  client.take(client.session.tick(302_000));
+  expect([codes(client.replies).at(-1), client.closed]).toEqual(['421', true]);
+  expect([client.session.hasInput, client.session.heldBytes]).toEqual([false, 0]);
 });
 
 test.each([

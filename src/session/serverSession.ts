@@ -8,6 +8,7 @@ import type { EnvelopeRecipient, WireForm } from '../message/envelope.ts';
 import { commandLineOctets, parseCommand } from '../protocol/command.ts';
 import { chunkAccepted, greeting, messageAccepted, replies } from '../protocol/replies.ts';
 import { type Reply, replyText } from '../protocol/reply.ts';
+import { Backlog } from './backlog.ts';
 import { type Conversation, commandRules, httpVerbs, knownVerbs, type SessionPolicy } from './commands.ts';
 import type { Transaction } from './transaction.ts';
 
@@ -47,10 +48,14 @@ const cr = 0x0d;
 /** Past the command line cap the rest of a line is skipped up to here, so that the session stays in step. */
 const neverEndingLineOctets = 4 * commandLineOctets;
 const mostErrors = 20;
+/** Commands that lead to no mail, and refusals, before a message is accepted; Postfix closes after as many. */
+const mostUnproductive = 100;
+/** Bad recipients among good ones, before a message is accepted: twice what a transaction can hold. */
+const mostRefusedRecipients = 20_000;
+/** Commands carried out in one turn; what a client sends beyond waits until others had theirs. */
+const commandsPerTurn = 100;
 /** A client that makes just enough progress still has to end its content in so many data time-outs. */
 const contentTimeouts = 10;
-/** What a buffered chunk costs beside its octets, so that one-octet chunks count. */
-const chunkOverheadBytes = 128;
 
 const encoder = new TextEncoder();
 const noBytes = new Uint8Array(0);
@@ -61,10 +66,13 @@ export class ServerSession {
   /** The start of an unfinished command line: all of it, or once it is too long its last octet. */
   #line: Uint8Array = noBytes;
   #skippedOctets = 0;
-  /** Input that waits for `stored`. */
-  #backlog: Uint8Array[] = [];
-  #backlogBytes = 0;
+  /** Input that waits for `stored`, or for the next turn. */
+  readonly #backlog = new Backlog();
+  #commandsLeft = 0;
+  /** These three since the last message that was accepted. */
   #errors = 0;
+  #unproductive = 0;
+  #refusedRecipients = 0;
   #shuttingDown = false;
   #commandSinceMs: number;
   #progressMs: number;
@@ -100,15 +108,31 @@ export class ServerSession {
     return this.#effects();
   }
 
-  /** `bytes` are kept by reference: the caller must not change them. */
+  /** Carries out one turn; the rest waits, see `hasInput`. `bytes` are kept by reference: the caller must not change them. */
   received(bytes: Uint8Array, nowMs: number): readonly SessionEffect[] {
     this.#conversation.nowMs = nowMs;
     this.#progressMs = nowMs;
-    const at = this.#consume(bytes);
-    if (at < bytes.length && this.#conversation.intake === 'storing') {
-      this.#backlog.push(at === 0 ? bytes : bytes.subarray(at));
-      this.#backlogBytes += bytes.buffer.byteLength + chunkOverheadBytes;
+    let at = 0;
+    if (this.#backlog.isEmpty) {
+      this.#beginTurn();
+      at = this.#consume(bytes);
     }
+    if (at < bytes.length && this.#conversation.intake !== 'closed') {
+      this.#backlog.add(at === 0 ? bytes : bytes.subarray(at));
+    }
+    return this.#effects();
+  }
+
+  /** Input waits for its turn: `goOn` is due behind the events at hand, once the client reads its replies. */
+  get hasInput(): boolean {
+    const { intake } = this.#conversation;
+    return !this.#backlog.isEmpty && intake !== 'storing' && intake !== 'closed';
+  }
+
+  /** The next turn. Does nothing without `hasInput`. */
+  goOn(nowMs: number): readonly SessionEffect[] {
+    this.#conversation.nowMs = nowMs;
+    this.#takeTurn();
     return this.#effects();
   }
 
@@ -119,10 +143,12 @@ export class ServerSession {
     conversation.nowMs = nowMs;
     conversation.intake = 'command';
     this.#commandSinceMs = nowMs;
-    if (answer.ok) this.#errors = 0;
-    this.#say(answer.ok ? messageAccepted(answer.id) : answer.reply);
+    if (answer.ok) {
+      this.#forgive();
+      this.#say(messageAccepted(answer.id));
+    } else this.#sayUnproductive(answer.reply);
     this.#closeIfShuttingDown();
-    this.#consumeBacklog();
+    this.#takeTurn();
     return this.#effects();
   }
 
@@ -162,34 +188,31 @@ export class ServerSession {
   get heldBytes(): number {
     const { transaction } = this.#conversation;
     const recipientBytes = transaction === undefined ? 0 : transaction.recipientBytes;
-    return (transaction?.content?.heldBytes ?? 0) + recipientBytes + this.#backlogBytes + this.#line.length;
+    return (
+      (transaction?.content?.heldBytes ?? 0) + recipientBytes + this.#backlog.heldBytes + this.#line.length
+    );
   }
 
-  /** Takes input until it is used up, or a message waits to be stored. The index behind what was taken. */
+  #takeTurn(): void {
+    this.#beginTurn();
+    this.#backlog.drain((bytes) => this.#consume(bytes));
+  }
+
+  #beginTurn(): void {
+    this.#commandsLeft = this.#conversation.policy.mayAnswer() ? commandsPerTurn : 0;
+  }
+
+  /** Takes input until it or the turn is used up, or a message waits to be stored. The index behind what was taken. */
   #consume(bytes: Uint8Array): number {
     const conversation = this.#conversation;
     let at = 0;
-    while (at < bytes.length) {
+    while (at < bytes.length && this.#commandsLeft > 0) {
       if (conversation.intake === 'command') at = this.#takeLine(bytes, at);
       else if (conversation.intake === 'data') at = this.#takeData(bytes, at);
       else if (conversation.intake === 'chunk') at = this.#takeChunk(bytes, at);
       else break;
     }
     return at;
-  }
-
-  #consumeBacklog(): void {
-    let taken = 0;
-    for (const bytes of this.#backlog) {
-      const at = this.#consume(bytes);
-      if (at < bytes.length) {
-        this.#backlog[taken] = bytes.subarray(at);
-        break;
-      }
-      this.#backlogBytes -= bytes.buffer.byteLength + chunkOverheadBytes;
-      taken++;
-    }
-    this.#backlog.splice(0, taken);
   }
 
   /** Only CRLF ends a command (RFC 5321 2.3.8); a bare LF is where another protocol was talking. */
@@ -211,11 +234,12 @@ export class ServerSession {
     }
     this.#line = noBytes;
     this.#skippedOctets = 0;
+    this.#commandsLeft--;
     this.#commandSinceMs = this.#conversation.nowMs;
     if ((lfAt > from ? bytes[lfAt - 1] : begun[begun.length - 1]) !== cr) {
       this.#say(replies.bareLfInCommand);
       this.#conversation.intake = 'closed';
-    } else if (octets > commandLineOctets) this.#answer(replies.lineTooLong, true);
+    } else if (octets > commandLineOctets) this.#refuse(replies.lineTooLong);
     else if (begun.length === 0) this.#obey(bytes.subarray(from, lfAt - 1));
     else this.#obey(joined(begun, bytes.subarray(from, lfAt)).subarray(0, -1));
     return end;
@@ -225,7 +249,7 @@ export class ServerSession {
     const conversation = this.#conversation;
     const command = parseCommand(line);
     if (typeof command === 'string') {
-      this.#answer(command === 'notUtf8' ? replies.notUtf8 : replies.badCharacter, true);
+      this.#refuse(command === 'notUtf8' ? replies.notUtf8 : replies.badCharacter);
       return;
     }
     const { verb, argument } = command;
@@ -235,17 +259,20 @@ export class ServerSession {
     const rule = commandRules.get(verb);
     if (rule === undefined) {
       if (httpVerbs.has(verb)) this.#say(replies.notHttp);
-      else this.#answer(knownVerbs.has(verb) ? replies.notOffered : replies.unknownCommand, true);
+      else this.#refuse(knownVerbs.has(verb) ? replies.notOffered : replies.unknownCommand);
       return;
     }
-    // One bad address in a list with good ones is no sign of a bad client.
-    const countsAsError = verb !== 'RCPT' || conversation.state !== 'recipients';
+    const amongGoodOnes = verb === 'RCPT' && conversation.state === 'recipients';
     const reply =
       rule.refusedIn[conversation.state] ??
       argumentRefusal[rule.argument](argument) ??
       rule.proceed(conversation, argument);
-    if (reply !== undefined) this.#answer(reply, countsAsError);
-    else if (conversation.chunk!.left === 0) this.#endChunk();
+    if (reply === undefined) {
+      if (conversation.chunk!.left === 0) this.#endChunk();
+    } else if (reply.code >= 400 && amongGoodOnes) this.#refuseRecipient(reply);
+    else if (reply.code >= 400) this.#refuse(reply);
+    else if (rule.isProductive) this.#say(reply);
+    else this.#sayUnproductive(reply);
   }
 
   #takeData(bytes: Uint8Array, from: number): number {
@@ -275,14 +302,17 @@ export class ServerSession {
     if (refusal !== undefined) {
       conversation.transaction = undefined;
       conversation.state = chunk.stateIfRefused;
-      this.#answer(refusal, chunk.refusal !== undefined);
+      if (chunk.refusal === undefined) this.#sayUnproductive(refusal);
+      else this.#refuse(refusal);
       this.#closeIfShuttingDown();
     } else if (chunk.last) {
       transaction!.content!.finish();
       this.#endContent();
     } else {
       conversation.state = 'chunking';
-      this.#say(chunkAccepted(chunk.octets));
+      const accepted = chunkAccepted(chunk.octets);
+      if (chunk.octets > 0) this.#say(accepted);
+      else this.#sayUnproductive(accepted);
     }
   }
 
@@ -299,7 +329,7 @@ export class ServerSession {
       conversation.intake = 'storing';
     } else {
       conversation.intake = 'command';
-      this.#say(refusal);
+      this.#sayUnproductive(refusal);
       this.#closeIfShuttingDown();
     }
   }
@@ -308,9 +338,25 @@ export class ServerSession {
     if (this.#shuttingDown && this.#conversation.intake !== 'closed') this.#say(replies.shuttingDown);
   }
 
-  #answer(reply: Reply, countsAsError: boolean): void {
-    if (reply.code >= 500 && countsAsError && ++this.#errors >= mostErrors) this.#say(replies.tooManyErrors);
-    else this.#say(reply);
+  #refuse(reply: Reply): void {
+    if (reply.code >= 500 && ++this.#errors >= mostErrors) this.#say(replies.tooManyErrors);
+    else this.#sayUnproductive(reply);
+  }
+
+  /** One bad address in a list with good ones is no sign of a bad client. */
+  #refuseRecipient(reply: Reply): void {
+    this.#say(++this.#refusedRecipients < mostRefusedRecipients ? reply : replies.tooManyErrors);
+  }
+
+  /** A client may ask and try, not for ever: that costs as much as mail does. */
+  #sayUnproductive(reply: Reply): void {
+    this.#say(++this.#unproductive < mostUnproductive ? reply : replies.tooManyCommands);
+  }
+
+  #forgive(): void {
+    this.#errors = 0;
+    this.#unproductive = 0;
+    this.#refusedRecipients = 0;
   }
 
   /** 421 and 221 are the replies that end a session (RFC 5321 3.8, 4.1.1.10). */
@@ -342,8 +388,7 @@ export class ServerSession {
       this.#closeTold = true;
       this.#conversation.transaction = undefined;
       this.#line = noBytes;
-      this.#backlog = [];
-      this.#backlogBytes = 0;
+      this.#backlog.clear();
     }
     return effects;
   }

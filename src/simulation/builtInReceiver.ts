@@ -20,7 +20,7 @@ interface Counts {
   bytes: number;
 }
 
-const policy: SessionPolicy = {
+const policy: Omit<SessionPolicy, 'mayAnswer'> = {
   hostName: 'mx.penstock.test',
   maxMessageSizeBytes: 50_000_000,
   maxRecipients: 0,
@@ -59,32 +59,37 @@ class Reception implements ConnectionEvents {
   readonly #gone: () => void;
   readonly #session: ServerSession;
   #deadline: Timer | undefined;
+  #clientEnded = false;
+  #over = false;
 
   constructor(connection: Connection, clock: Clock, counts: Counts, gone: () => void) {
     this.#connection = connection;
     this.#clock = clock;
     this.#counts = counts;
     this.#gone = gone;
-    this.#session = new ServerSession(policy, clock.monotonicMs());
+    const mayAnswer = (): boolean => connection.unsentBytes() === 0;
+    this.#session = new ServerSession({ ...policy, mayAnswer }, clock.monotonicMs());
     this.#apply(this.#session.start());
     this.#watch();
   }
 
   received(bytes: Uint8Array): void {
     this.#apply(this.#session.received(bytes, this.#clock.monotonicMs()));
-    // A client that does not read its replies is not read either.
-    if (this.#connection.unsentBytes() > 0) this.#connection.pause();
+    this.#review();
   }
 
   drained(): void {
     this.#connection.resume();
+    this.#review();
   }
 
   ended(): void {
-    this.#connection.end();
+    this.#clientEnded = true;
+    this.#review();
   }
 
   closed(): void {
+    this.#over = true;
     this.#deadline?.cancel();
     this.#gone();
   }
@@ -101,6 +106,20 @@ class Reception implements ConnectionEvents {
         this.#apply(this.#session.stored({ ok: true, id }, this.#clock.monotonicMs()));
       }
     }
+  }
+
+  /** A client that does not read its replies is not read either. */
+  #review(): void {
+    if (this.#over) return;
+    if (this.#connection.unsentBytes() > 0) this.#connection.pause();
+    else if (this.#session.hasInput) this.#clock.soon(() => this.#goOn());
+    else if (this.#clientEnded) this.#connection.end();
+  }
+
+  #goOn(): void {
+    if (this.#over) return;
+    this.#apply(this.#session.goOn(this.#clock.monotonicMs()));
+    this.#review();
   }
 
   /** One timer a connection: it looks again when the session's deadline, which only moves on, has come. */

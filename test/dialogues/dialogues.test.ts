@@ -108,6 +108,7 @@ function policyOf(steps: readonly Step[]): SessionPolicy {
         ? undefined
         : replies.relayingDenied,
     judgeSender: () => (given.has('outOfSpace') ? replies.outOfSpace : undefined),
+    mayAnswer: () => true,
   };
 }
 
