@@ -17,8 +17,13 @@ export interface ClientSettings {
 }
 
 export type ClientEffect =
-  /** Chunks of `send` effects that follow one another may leave in one write. */
-  | { readonly kind: 'send'; readonly of: 'commands' | 'content'; readonly chunks: readonly Uint8Array[] }
+  /** Chunks of `send` effects that follow one another may leave in one write, up to one with `endsWrite`. */
+  | {
+      readonly kind: 'send';
+      readonly of: 'commands' | 'content';
+      readonly chunks: readonly Uint8Array[];
+      readonly endsWrite: boolean;
+    }
   /** The end of a transaction: one result per recipient, in their order. */
   | {
       readonly kind: 'settled';

@@ -60,12 +60,14 @@ function told(effects: readonly ClientEffect[]): string[] {
 
 /**
  * Plays a dialogue and gives it back as it went. `S:` the remote's lines (a block of them in one piece,
- * or byte by byte), `C:` one write of ours (` :` its further lines), `=` what is told, `!` what is done.
+ * or byte by byte), `C:` one write of ours (` :` its further lines), `=` what is told, `!` what is done;
+ * `! held N`: from here on N octets have not left.
  */
 function play(script: string, byteWise: boolean): string[] {
   const lines = linesOf(script);
   const session = new ClientSession(settings, 0);
   let nowMs = 0;
+  let heldBytes = 0;
   const actions: Record<string, (words: string) => readonly ClientEffect[]> = {
     opened: () => session.opened(nowMs),
     deliver: (words) => session.deliver(transactionOf(words), nowMs),
@@ -79,6 +81,10 @@ function play(script: string, byteWise: boolean): string[] {
     deadline: (unsentBytes) => {
       nowMs = session.deadlineMs;
       return session.tick(nowMs, Number(unsentBytes));
+    },
+    held: (unsentBytes) => {
+      heldBytes = Number(unsentBytes);
+      return [];
     },
     drained: () => {
       session.drained(nowMs);
@@ -98,7 +104,7 @@ function play(script: string, byteWise: boolean): string[] {
       heard.push(...block);
       const data = bytes(block.map((one) => `${one.slice(3)}\r\n`).join(''));
       const pieces = byteWise ? Array.from(data, (byte) => Uint8Array.of(byte)) : [data];
-      for (const piece of pieces) heard.push(...told(session.received(piece, nowMs)));
+      for (const piece of pieces) heard.push(...told(session.received(piece, nowMs, heldBytes)));
       at += block.length - 1;
     }
   }
@@ -735,6 +741,38 @@ const dialogues: readonly (readonly [promise: string, script: string])[] = [
     = close`,
   ],
   [
+    'a yes to a message that has not left is no delivery',
+    `${oneSent}
+    ! held 1
+    S: 250 2.0.0 taken
+    = 10 deferred 4.5.0 out of step (too early): 250 2.0.0 taken
+    = failed protocolError during content: 4.5.0 out of step (too early): 250 2.0.0 taken
+    = close`,
+  ],
+  [
+    'a no to a message that has not left counts, and the connection goes on',
+    `${oneSent}
+    ! held 1
+    S: 552 5.3.4 too big
+    = 10 failed 5.3.4 552 5.3.4 too big
+    ! held 0${envelope}
+    S: 250 2.1.0 ok
+    S: 250 2.1.5 ok
+    S: 354 go${content}
+    = ready`,
+  ],
+  [
+    'commands that have not left do not matter to the message before them',
+    `${oneSent}
+    ! deliver b@r.example
+    C: MAIL FROM:<s@o.example> SIZE=14
+     : RCPT TO:<b@r.example>
+     : DATA
+    ! held 20
+    S: 250 2.0.0 first
+    = 10 delivered 2.0.0 250 2.0.0 first`,
+  ],
+  [
     '93: the ten minutes begin when the last octet has left',
     `${oneSent}
     ! deadline 9
@@ -850,3 +888,35 @@ test.each([
   session.received(bytes('250 reset\r\n'), 0);
   expect(() => session.received(bytes('250 ok\r\n'), 0)).toThrow('CR, LF or NUL');
 });
+
+test('a long message ends its write, so that what waits behind it tells nothing of it', () => {
+  const long = `size=70000 body=${'x'.repeat(70_000)}`;
+  const envelopeBytes = textOf(sentBy(`b@r.example`).chunks).length;
+  const settled = (heldBytes: number): unknown => {
+    const session = open();
+    session.deliver(transactionOf(`a@r.example ${long}`), 0);
+    const sent = session.received(bytes('250 ok\r\n250 ok\r\n354 go\r\n'), 0);
+    expect(sent[0]).toMatchObject({ kind: 'send', of: 'content', endsWrite: true });
+    session.deliver(transactionOf('b@r.example'), 0);
+    const [first] = session.received(bytes('250 taken\r\n'), 0, heldBytes);
+    return first!.kind === 'settled' && first!.results[0]!.kind;
+  };
+  expect(settled(0)).toBe('delivered');
+  expect(settled(envelopeBytes)).toBe('delivered');
+  expect(settled(envelopeBytes + 1)).toBe('deferred');
+});
+
+/** A session that waits for its first transaction. */
+function open(): ClientSession {
+  const session = new ClientSession(settings, 0);
+  session.opened(0);
+  session.received(bytes('220 mx\r\n'), 0);
+  session.received(bytes('250-mx\r\n250 PIPELINING\r\n'), 0);
+  return session;
+}
+
+/** The envelope of a transaction. */
+function sentBy(words: string): Extract<ClientEffect, { kind: 'send' }> {
+  const [effect] = open().deliver(transactionOf(words), 0);
+  return effect as Extract<ClientEffect, { kind: 'send' }>;
+}

@@ -11,8 +11,9 @@ import {
   sizeLimit,
 } from './clientCommands.ts';
 import type { ClientEffect, ClientSettings, ConnectionFailure, Verb } from './clientEffect.ts';
+import { type Job, newJob, notAttempted, resultsOf, type Verdict, verdictOf } from './clientJob.ts';
 import { dataChunks, headerIsAscii } from './dataTransfer.ts';
-import { type DeliveryTransaction, type RecipientResult, transferSizeBytes } from './deliveryTransaction.ts';
+import { type DeliveryTransaction, transferSizeBytes } from './deliveryTransaction.ts';
 import {
   isTooManyRecipients,
   type ReplyClass,
@@ -28,26 +29,6 @@ interface Owed {
   readonly job: Job | undefined;
   /** For `rcpt`: position in the transaction's recipients. */
   readonly slot: number;
-}
-
-/** How a recipient ends. */
-type Verdict = Omit<RecipientResult, 'index'>;
-
-/** A transaction on its way. */
-interface Job {
-  readonly transaction: DeliveryTransaction;
-  /** No other transaction went before it on this connection. */
-  readonly first: boolean;
-  /** The next command of the envelope: 0 RSET, 1 MAIL, 2 the first RCPT ... and after the last one DATA. */
-  next: number;
-  /** What is known of each recipient: undefined while unanswered or untried. */
-  readonly verdicts: (Verdict | 'accepted' | undefined)[];
-  accepted: number;
-  mailRefused: boolean;
-  tooManyRecipients: boolean;
-  /** A reply to one of its commands has come. */
-  answered: boolean;
-  contentSent: boolean;
 }
 
 /** What is done with a reply of one verb, 421 and protocol errors apart. */
@@ -69,7 +50,8 @@ const pipelinedCommands = 128;
 const quitTimeoutMs = 10_000;
 const quitLine = encodeCommands('QUIT\r\n');
 const loneDot = encodeCommands('.\r\n');
-const notAttempted: Verdict = { kind: 'notAttempted', status: '', diagnostic: '', bodySent: false };
+/** A content of so many octets ends its write, see `#isContentUnsent`; a smaller one shares it. */
+const loneContentBytes = 65_536;
 
 /**
  * The client side of one SMTP connection (RFC 5321): values in, effects out, no sockets, no clocks.
@@ -101,6 +83,11 @@ export class ClientSession {
   /** Octets of the content that had not left at the last look, and when they last became fewer. */
   #unsentBytes = 0;
   #progressMs = 0;
+  /** The content ended its write, and the octets of commands behind it. */
+  #contentIsLone = false;
+  #behindContentBytes = 0;
+  /** What the connection holds while `received` is at work. */
+  #heldBytes = 0;
 
   /** Begins with the attempt to connect, which `opened` or `lost` ends. Times are monotonic. */
   constructor(settings: ClientSettings, nowMs: number) {
@@ -130,7 +117,9 @@ export class ClientSession {
     return this.#done(nowMs);
   }
 
-  received(bytes: Uint8Array, nowMs: number): readonly ClientEffect[] {
+  /** @param unsentBytes what the connection still holds: a message of which the remote has not all is not delivered. */
+  received(bytes: Uint8Array, nowMs: number, unsentBytes = 0): readonly ClientEffect[] {
+    this.#heldBytes = unsentBytes;
     // What is sent because of these bytes cannot be answered by them.
     let answerable = this.#owed.length;
     for (const reply of this.#parser.feed(bytes)) {
@@ -139,6 +128,7 @@ export class ClientSession {
       if (answerable-- > 0) this.#answered(reply);
       else this.#unasked(reply);
     }
+    this.#heldBytes = 0;
     const effects = this.#done(nowMs);
     if (this.#parser.inReply && !this.#insideReply && this.#state !== 'closed') {
       this.#insideReply = true;
@@ -181,17 +171,7 @@ export class ClientSession {
   /** Once for each `ready`. On a connection that has ended all comes back `notAttempted`. */
   deliver(transaction: DeliveryTransaction, nowMs: number): readonly ClientEffect[] {
     assert(transaction.recipients.length > 0, 'a transaction has a recipient');
-    const job: Job = {
-      transaction,
-      first: !this.#used,
-      next: this.#needsReset ? 0 : 1,
-      verdicts: new Array<undefined>(transaction.recipients.length).fill(undefined),
-      accepted: 0,
-      mailRefused: false,
-      tooManyRecipients: false,
-      answered: false,
-      contentSent: false,
-    };
+    const job = newJob(transaction, !this.#used, this.#needsReset);
     if (this.idle && this.#parser.inReply) this.#fail('protocolError', '4.5.0', 'a reply to nothing');
     if (this.#state === 'closed' || this.#quitting) {
       this.#settle(job, notAttempted);
@@ -295,6 +275,11 @@ export class ClientSession {
       positive: 2,
       awaits: 'the reply to the message',
       proceed: (session, reply, level, job) => {
+        // A refusal needs no reading to the end; nobody can have taken what is still here.
+        if (level === 2 && session.#isContentUnsent) {
+          session.#outOfStep(reply, 'too early');
+          return;
+        }
         session.#unsentBytes = 0;
         session.#finish(job, verdictOf(reply, level, 'content'));
       },
@@ -315,6 +300,15 @@ export class ClientSession {
     }
   }
 
+  /**
+   * Octets of the content are certainly still here. A write is taken as a whole or not at all as far as we
+   * are told, so commands that share the content's write leave it open; those of a later one do not.
+   */
+  get #isContentUnsent(): boolean {
+    const isTold = this.#contentIsLone || this.#behindContentBytes === 0;
+    return isTold && this.#heldBytes > this.#behindContentBytes;
+  }
+
   /** Nobody asked. RFC 5321 section 3.8 allows 421 at any time; after anything else nothing fits any more. */
   #unasked(reply: ParsedReply): void {
     if (reply.code === 421 && reply.fault === undefined) this.#serviceClosing(reply, undefined);
@@ -326,17 +320,13 @@ export class ClientSession {
     this.#fail('serviceClosing', replyStatus(reply, false), replyDiagnostic(reply));
   }
 
-  #outOfStep(reply: ParsedReply): void {
-    this.#fail(
-      'protocolError',
-      '4.5.0',
-      `out of step (${reply.fault ?? 'reply'}): ${replyDiagnostic(reply)}`,
-    );
+  #outOfStep(reply: ParsedReply, how: string = reply.fault ?? 'reply'): void {
+    this.#fail('protocolError', '4.5.0', `out of step (${how}): ${replyDiagnostic(reply)}`);
   }
 
   /** The connection's own commands go on only with a yes. QUIT is what may be said after a no. */
   #refused(reply: ParsedReply, level: ReplyClass): void {
-    this.#effects.push({ kind: 'send', of: 'commands', chunks: [quitLine] });
+    this.#send(quitLine);
     this.#fail('refused', replyStatus(reply, false), replyDiagnostic(reply), level === 5);
   }
 
@@ -366,7 +356,7 @@ export class ClientSession {
   }
 
   #sendCommand(verb: Verb, text: string): void {
-    this.#effects.push({ kind: 'send', of: 'commands', chunks: [encodeCommands(commandLine(text))] });
+    this.#send(encodeCommands(commandLine(text)));
     this.#owe(verb);
   }
 
@@ -397,16 +387,23 @@ export class ClientSession {
         this.#owe('data', job);
       }
     }
-    this.#effects.push({ kind: 'send', of: 'commands', chunks: [encodeCommands(text)] });
+    this.#send(encodeCommands(text));
+  }
+
+  #send(commands: Uint8Array): void {
+    this.#behindContentBytes += commands.length;
+    this.#effects.push({ kind: 'send', of: 'commands', chunks: [commands], endsWrite: false });
   }
 
   #sendContent(job: Job): void {
     const { content, wireForm } = job.transaction;
     // RFC 2920 section 3.1: a 354 although every recipient was refused is answered with the dot alone.
     const chunks = job.accepted === 0 ? [loneDot] : dataChunks(content, wireForm);
-    this.#effects.push({ kind: 'send', of: 'content', chunks });
     this.#unsentBytes = 0;
     for (const chunk of chunks) this.#unsentBytes += chunk.length;
+    this.#contentIsLone = this.#unsentBytes >= loneContentBytes;
+    this.#behindContentBytes = 0;
+    this.#effects.push({ kind: 'send', of: 'content', chunks, endsWrite: this.#contentIsLone });
     job.contentSent = true;
     this.#owe('content', job);
     if (this.#pipelining && job.accepted > 0) this.#becomeReady();
@@ -422,12 +419,8 @@ export class ClientSession {
   }
 
   #settle(job: Job, unanswered: Verdict, accepted = unanswered): void {
-    const { transaction, verdicts } = job;
-    const results = transaction.recipients.map(({ index }, slot): RecipientResult => {
-      const verdict = verdicts[slot] ?? unanswered;
-      const { kind, status, diagnostic, bodySent } = verdict === 'accepted' ? accepted : verdict;
-      return { index, kind, status, diagnostic, bodySent };
-    });
+    const { transaction } = job;
+    const results = resultsOf(job, unanswered, accepted);
     const mailDeferred = job.mailRefused && results.some(({ kind }) => kind === 'deferred');
     this.#effects.push({ kind: 'settled', transaction, results, mailDeferred });
   }
@@ -463,7 +456,7 @@ export class ClientSession {
       return;
     }
     const verdict: Verdict = { kind: 'deferred', status, diagnostic, bodySent: false };
-    const stuck = kind === 'timedOut' && this.#unsentBytes > 0;
+    const stuck = (kind === 'timedOut' && this.#unsentBytes > 0) || this.#isContentUnsent;
     for (const [position, job] of this.#jobs.entries()) {
       if (position > 0 || !(job.first || job.answered)) {
         job.verdicts.fill(undefined);
@@ -526,10 +519,4 @@ export class ClientSession {
     this.#effects = [];
     return effects;
   }
-}
-
-function verdictOf(reply: ParsedReply, level: ReplyClass, verb: Verb): Verdict {
-  const kind = level === 2 ? 'delivered' : level === 5 ? 'failed' : 'deferred';
-  const status = replyStatus(reply, verb === 'rcpt');
-  return { kind, status, diagnostic: replyDiagnostic(reply), bodySent: false };
 }

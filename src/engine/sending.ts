@@ -151,7 +151,8 @@ export class Sending implements ConnectionEvents {
 
   received(bytes: Uint8Array): void {
     if (this.#settings.logCommands.value) this.#log('delivery.reply', { text: logText([bytes]) });
-    this.#run((session, nowMs) => session.received(bytes, nowMs));
+    const unsentBytes = this.#connection?.unsentBytes() ?? 0;
+    this.#run((session, nowMs) => session.received(bytes, nowMs, unsentBytes));
   }
 
   ended(): void {
@@ -221,7 +222,7 @@ export class Sending implements ConnectionEvents {
     );
   }
 
-  /** Feeds the session and carries out what comes of it; everything it sends leaves in one write. */
+  /** Feeds the session and carries out what comes of it; what it sends leaves in as few writes as it may. */
   #run(feed: (session: ClientSession, nowMs: number) => readonly ClientEffect[]): void {
     const session = this.#session;
     if (session === undefined || this.#state === 'over') return;
@@ -240,6 +241,7 @@ export class Sending implements ConnectionEvents {
       if (effect.kind === 'send') {
         chunks.push(...effect.chunks);
         this.#logSent(effect);
+        if (effect.endsWrite) this.#connection?.write(chunks.splice(0));
       } else if (effect.kind === 'settled') this.#settled(effect);
       else if (effect.kind === 'ready') effects.push(...this.#ready());
       else if (effect.kind === 'failed') this.#failure = effect.failure;
@@ -329,8 +331,10 @@ export class Sending implements ConnectionEvents {
     if (last.length > 0) this.#connection?.write(last);
     this.#pending?.abandon();
     this.#pending = undefined;
-    // Who did not answer in time will not take part in an orderly end either.
-    if (this.#failure?.kind === 'timedOut') this.#connection?.reset();
+    // Who did not answer in time will not take part in an orderly end either; and what has not left is
+    // of a message that goes out again.
+    const isUnsent = this.#failure !== undefined && (this.#connection?.unsentBytes() ?? 0) > 0;
+    if (this.#failure?.kind === 'timedOut' || isUnsent) this.#connection?.reset();
     else this.#connection?.end();
     this.#linger();
     if (this.#connection !== undefined && this.#settings.logConnections.value) {

@@ -89,6 +89,38 @@ test('a receiver that stops reading in the middle of a message is given up after
   expect(rows.map(({ type }) => type)).toEqual(['t', 'd']);
 });
 
+test('a receiver that says 250 before it has read the message has not got it', async () => {
+  const [port] = await freePorts(1);
+  const scene = await Scene.begin({ sinkPort: port! });
+  let early = 0;
+  const sink = await Sink.start({
+    port: port!,
+    receptions: scene.ledger.receptions,
+    takesOver: (socket, nth) => {
+      if (nth > 0) return false;
+      socket.on('error', () => {});
+      dialogue(
+        socket,
+        () => {},
+        () =>
+          socket.once('data', () => {
+            socket.pause();
+            socket.write('250 2.0.0 taken, surely\r\n');
+            early++;
+          }),
+      );
+      return true;
+    },
+  });
+  onTestFinished(() => sink.stop());
+  const content = Buffer.from(`Subject: long\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(200_000)}`);
+  await submit(scene.ledger.submissions, scene.port, { to: ['a@sink.test'], content });
+  expect(await scene.settle()).toEqual([]);
+  const rows = await scene.rowsOf('a@sink.test');
+  expect(rows.map(({ type }) => type)).toEqual(['t', 'd']);
+  expect(early).toBe(1);
+});
+
 /** Writes for as long as the other side takes it. */
 function flood(socket: Socket, text: string): void {
   const pour = (): void => {

@@ -6,5 +6,5 @@ export const longFiles: ReadonlyMap<string, number> = new Map([
   // The table of every directive.
   ['src/config/directives.ts', 705],
   // One state machine: the client side of SMTP.
-  ['src/delivery/clientSession.ts', 535],
+  ['src/delivery/clientSession.ts', 522],
 ]);
