@@ -40,6 +40,12 @@ export type Line = {
 /** PowerMTA has no such bound; it keeps a stray binary from filling memory and terminal. */
 export const maxLineLength = 65_536;
 
+/** Characters of a list that runs on over several lines, all of them together. */
+export const maxListLength = 262_144;
+
+/** Whoever has more has given us something else than a configuration; it is not read on. */
+export const mostErrors = 1_000;
+
 const control = /[\u0000-\u0008\u000b-\u001f\u007f]/;
 
 /** Splits a file into lines and names what each is. Never throws, whatever the text. */
@@ -47,12 +53,22 @@ export function lex(file: string, text: string): { lines: readonly Line[]; findi
   const findings: Finding[] = [];
   const lines: Line[] = [];
   let runsOn = false;
+  let isUtf8 = true;
+  let brokenLines = 0;
   const raws = text.replace(/^\ufeff/, '').split('\n');
   for (const [index, withReturn] of raws.entries()) {
     const raw = withReturn.endsWith('\r') ? withReturn.slice(0, -1) : withReturn;
     const { line, backslash } = lexLine(file, index + 1, raw, runsOn, findings);
     lines.push(line);
+    // Once a file: in a wrong encoding there is hardly a line without.
+    const stray = isUtf8 && 'content' in line ? line.content.text.indexOf('\ufffd') : -1;
+    if (stray >= 0 && 'content' in line) {
+      isUtf8 = false;
+      const message = 'This file holds bytes that are not UTF-8; here are the first.';
+      findings.push(sayWarning('W-NOT-UTF8', message, originAt(line, line.content.column + stray)));
+    }
     runsOn = backslash;
+    if (line.kind === 'broken' && ++brokenLines > mostErrors) break;
   }
   return { lines, findings };
 }
@@ -62,20 +78,21 @@ export function originAt(line: Line, column: number): Origin {
   return { file: line.file, line: line.number, column, text: line.text };
 }
 
-function lexLine(
-  file: string,
-  number: number,
-  raw: string,
-  runsOn: boolean,
-  findings: Finding[],
-): { line: Line; backslash: boolean } {
+type Place = Pick<Line, 'file' | 'number' | 'text'>;
+
+/** `backslash`: the next line is meant to belong to this one. */
+interface LexedLine {
+  readonly line: Line;
+  readonly backslash: boolean;
+}
+
+function lexLine(file: string, number: number, raw: string, runsOn: boolean, findings: Finding[]): LexedLine {
   const tooLong = raw.length > maxLineLength;
   const text = maskSecrets(tooLong ? raw.slice(0, 200) : raw);
-  const place = { file, number, text };
-  const broken = { line: { ...place, kind: 'broken' as const }, backslash: false };
-  const reject = (code: string, message: string, column: number, fix = ''): typeof broken => {
+  const place: Place = { file, number, text };
+  const reject = (code: string, message: string, column: number, fix = ''): LexedLine => {
     findings.push(sayError(code, message, { file, line: number, column, text }, { underline: 1, fix }));
-    return broken;
+    return broken(place, false);
   };
   if (tooLong) return reject('E-LINE-TOO-LONG', `This line is longer than ${maxLineLength} characters.`, 1);
   const controlAt = raw.search(control);
@@ -88,15 +105,15 @@ function lexLine(
   const cut = cutComment(raw);
   const content = span(cut.content, 0, cut.content.length);
   const backslash = content?.text.endsWith('\\') ?? false;
-  if (runsOn) return { ...broken, backslash };
+  if (runsOn) return broken(place, backslash);
   if (content === undefined) {
-    return { line: { ...place, kind: cut.commented ? 'comment' : 'blank' }, backslash: false };
+    return { line: { file, number, text, kind: cut.commented ? 'comment' : 'blank' }, backslash: false };
   }
   if (backslash) {
     const message = 'There is no continuation with a backslash: a directive ends with its line.';
     const fix = 'write it on one line (a comma list may run on after a comma)';
     reject('E-BACKSLASH', message, content.column + content.text.length - 1, fix);
-    return { ...broken, backslash: true };
+    return broken(place, true);
   }
   if (cut.quoteAt >= 0) {
     const shown = text === raw ? `: the value read here is ${cut.content.slice(cut.quoteAt)}` : '';
@@ -109,29 +126,21 @@ function lexLine(
       }),
     );
   }
-  if (content.text.includes('\ufffd')) {
-    findings.push(
-      sayWarning('W-NOT-UTF8', 'This line holds bytes that are not UTF-8.', {
-        file,
-        line: number,
-        column: cut.content.indexOf('\ufffd') + 1,
-        text,
-      }),
-    );
-  }
   if (!content.text.startsWith('<')) {
     const [name, value] = headAndRest(content);
-    return { line: { ...place, kind: 'directive', name, value, content }, backslash: false };
+    return { line: { file, number, text, kind: 'directive', name, value, content }, backslash: false };
   }
   return lexTag(place, content) ?? reject('E-TAG', tagProblem(content.text), content.column);
 }
 
-function lexTag(
-  place: { file: string; number: number; text: string },
-  content: Span,
-): { line: Line; backslash: boolean } | undefined {
-  const match = /^<(\s*\/)?([^<]*[^<\s])\s*>(\s*<\s*\/\s*[^\s<>]+[^<>]*>)?$/.exec(content.text);
+function broken({ file, number, text }: Place, backslash: boolean): LexedLine {
+  return { line: { file, number, text, kind: 'broken' }, backslash };
+}
+
+function lexTag(place: Place, content: Span): LexedLine | undefined {
+  const match = /^<(\s*\/)?([^<]*[^<\s])\s*>(\s*<\s*\/\s*[^\s<>][^<>]*>)?$/.exec(content.text);
   if (match === null) return undefined;
+  const { file, number, text } = place;
   const [, slash, inner, closing] = match;
   const innerAt = content.text.indexOf(inner!, 1 + (slash?.length ?? 0));
   const whole = span(inner!, 0, inner!.length)!;
@@ -139,13 +148,13 @@ function lexTag(
   const [name, argument] = headAndRest({ text: whole.text, column });
   if (slash !== undefined) {
     if (closing !== undefined) return undefined;
-    return { line: { ...place, kind: 'close', name, content }, backslash: false };
+    return { line: { file, number, text, kind: 'close', name, content }, backslash: false };
   }
   const closed = closing !== undefined;
   if (closed && !closing.replace(/[<>/]/g, ' ').trim().toLowerCase().startsWith(name.text.toLowerCase())) {
     return undefined;
   }
-  return { line: { ...place, kind: 'open', name, argument, content, closed }, backslash: false };
+  return { line: { file, number, text, kind: 'open', name, argument, content, closed }, backslash: false };
 }
 
 function tagProblem(text: string): string {

@@ -2,7 +2,8 @@ import type { Origin } from './config.ts';
 import { besideFile, type ConfigFiles } from './configFiles.ts';
 import { type DirectiveDefinition, directiveIn, type SectionDefinition, sectionNamed } from './directives.ts';
 import type { Finding } from './finding.ts';
-import { type Line, lex, originAt, type Span } from './lexer.ts';
+import { type Line, lex, maxListLength, mostErrors, originAt, type Span } from './lexer.ts';
+import { NearestNames } from './nearest.ts';
 import { placeOf, sayError, sayWarning } from './say.ts';
 import { directiveProblem, sectionProblem } from './unknownNames.ts';
 import type { Reading } from './values.ts';
@@ -35,6 +36,8 @@ export interface ParsedConfig {
   readonly nodes: readonly ConfigNode[];
   /** false: the main file itself could not be read, and that is the one finding. */
   readonly readable: boolean;
+  /** Nothing but the findings counts: there were too many errors to go on. */
+  readonly givenUp: boolean;
   readonly findings: readonly Finding[];
 }
 
@@ -49,6 +52,8 @@ interface Frame {
   /** Where each directive that may stand once was written first. */
   readonly seen: Map<DirectiveDefinition, DirectiveNode>;
   readonly skipped: boolean;
+  /** Sections of the same name that are open within a skipped one: their closing tags are not its own. */
+  inner: number;
   /** Opened with `{`, which is not PowerMTA's; reported, but read on. */
   readonly braced: boolean;
 }
@@ -59,15 +64,41 @@ interface Parse {
   /** The files being read, outermost first. */
   readonly reading: string[];
   readonly frames: Frame[];
+  readonly names: NearestNames;
   filesRead: number;
+  /** The first so many of `findings` are counted in `errors`. */
+  counted: number;
+  errors: number;
 }
 
 /** Reads a configuration and all it includes. Every fault is reported, not only the first. */
 export function parse(mainFile: string, files: ConfigFiles): ParsedConfig {
   const global = openFrame('global', undefined, []);
-  const state: Parse = { files, findings: [], reading: [], frames: [global], filesRead: 0 };
+  const state: Parse = {
+    files,
+    findings: [],
+    reading: [],
+    frames: [global],
+    names: new NearestNames(),
+    filesRead: 0,
+    counted: 0,
+    errors: 0,
+  };
   readFile(state, mainFile, undefined);
-  return { nodes: global.children, readable: state.filesRead > 0, findings: state.findings };
+  const givenUp = hasTooManyErrors(state);
+  if (givenUp) {
+    const message = `There are more than ${mostErrors} errors; what stands behind them was not read.`;
+    state.findings.push(sayError('E-TOO-MANY-ERRORS', message, undefined));
+  }
+  return { nodes: global.children, readable: state.filesRead > 0, givenUp, findings: state.findings };
+}
+
+function hasTooManyErrors(state: Parse): boolean {
+  const { findings } = state;
+  for (; state.counted < findings.length; state.counted++) {
+    if (findings[state.counted]!.level === 'error') state.errors++;
+  }
+  return state.errors > mostErrors;
 }
 
 function openFrame(
@@ -77,7 +108,7 @@ function openFrame(
   how: 'known' | 'skipped' | 'braced' = 'known',
 ): Frame {
   const skipped = how === 'skipped';
-  return { name, origin, children, seen: new Map(), skipped, braced: how === 'braced' };
+  return { name, origin, children, seen: new Map(), skipped, inner: 0, braced: how === 'braced' };
 }
 
 function readFile(state: Parse, path: string, includedAt: Origin | undefined): void {
@@ -99,9 +130,14 @@ function readFile(state: Parse, path: string, includedAt: Origin | undefined): v
   state.filesRead++;
   reading.push(path);
   const lexed = lex(path, file.text);
-  findings.push(...lexed.findings);
+  for (const finding of lexed.findings) findings.push(finding);
   const base = frames.length;
-  for (let at = 0; at < lexed.lines.length; ) at = readLine(state, lexed.lines, at, base);
+  for (let at = 0; at < lexed.lines.length && !hasTooManyErrors(state); ) {
+    at = readLine(state, lexed.lines, at, base);
+  }
+  reading.pop();
+  // What would close it may stand in what was not read.
+  if (hasTooManyErrors(state)) return;
   for (const frame of frames.splice(base)) {
     const message = `<${frame.name}> is not closed${includedAt === undefined ? '' : ' in this file'}.`;
     findings.push(
@@ -111,7 +147,6 @@ function readFile(state: Parse, path: string, includedAt: Origin | undefined): v
       }),
     );
   }
-  reading.pop();
 }
 
 /** Reads the line at `at`, and those it runs on to; gives the index of the next. */
@@ -124,10 +159,7 @@ function readLine(state: Parse, lines: readonly Line[], at: number, base: number
     return at + 1;
   }
   if (top.skipped) {
-    // A section within the unknown one: only so that its closing tag is not taken for the outer's.
-    if (line.kind === 'open' && !line.closed && line.name.text.toLowerCase() === top.name) {
-      state.frames.push(openFrame(top.name, originAt(line, line.content.column), [], 'skipped'));
-    }
+    if (line.kind === 'open' && !line.closed && line.name.text.toLowerCase() === top.name) top.inner++;
     return at + 1;
   }
   const braceEnd = line.kind === 'directive' && /^\}\}?$/.test(line.content.text);
@@ -166,7 +198,7 @@ function openSection(
   const underline = line.content.text.length;
   const definition = sectionNamed(name);
   if (definition === undefined || !definition.scopes.includes(parent.name)) {
-    const problem = sectionProblem(parent.name, name);
+    const problem = sectionProblem(parent.name, name, state.names);
     const at = originAt(line, line.name.column);
     findings.push(sayError(problem.code, problem.message, at, { underline: name.length, fix: problem.fix }));
   }
@@ -216,6 +248,10 @@ function closeSection(state: Parse, line: Line & { kind: 'close' }, base: number
     findings.push(sayError('E-UNEXPECTED-CLOSE', message, origin, { underline: line.content.text.length }));
     return;
   }
+  if (opened === frames.length - 1 && frames[opened]!.inner > 0) {
+    frames[opened]!.inner--;
+    return;
+  }
   for (const frame of frames.splice(opened).slice(1)) {
     const message = `<${frame.name}> is not closed before </${name}> in line ${line.number}.`;
     findings.push(
@@ -263,7 +299,7 @@ function readDirective(state: Parse, lines: readonly Line[], at: number, scope: 
   const underline = line.name.text.length;
   const definition = directiveIn(scope.name, name);
   if (definition === undefined) {
-    const problem = directiveProblem(scope.name, name);
+    const problem = directiveProblem(scope.name, name, state.names);
     state.findings.push(sayError(problem.code, problem.message, origin, { underline, fix: problem.fix }));
     return at + 1;
   }
@@ -274,6 +310,13 @@ function readDirective(state: Parse, lines: readonly Line[], at: number, scope: 
     const commented = line.text.includes('#') ? 'a # starts a comment, also in the middle of a value' : '';
     const message = `${name} needs ${definition.reader.expected}.`;
     state.findings.push(sayError('E-MISSING-VALUE', message, origin, { underline, fix: commented }));
+    return next;
+  }
+  const length = pieces.reduce((sum, piece) => sum + piece.span.text.length, 0);
+  if (length > maxListLength) {
+    const message = `The list of ${name} runs on over more than ${maxListLength} characters, to line ${lines[next - 1]!.number}.`;
+    const fix = 'a comma at the end of a line takes in the next line';
+    state.findings.push(sayError('E-LINE-TOO-LONG', message, origin, { underline, fix }));
     return next;
   }
   const raw = pieces.map((piece) => piece.span.text).join('\n');

@@ -20,6 +20,7 @@ const missingFile = 'E-FILE-MISSING';
 export function readConfig(mainFile: string, files: ConfigFiles): ReadConfig {
   const parsed = parse(mainFile, files);
   if (!parsed.readable) return { config: undefined, findings: parsed.findings };
+  if (parsed.givenUp) return { config: undefined, findings: inLineOrder(parsed.findings) };
   const resolved = resolve(mainFile, parsed.nodes, files);
   // What a line with an error was meant to set is not missing: say so only of a file without such lines.
   const wellFormed = parsed.findings.every((finding) => finding.level !== 'error');

@@ -3,7 +3,10 @@ import type { Finding } from './finding.ts';
 /** Findings for people (operator 4.3): level, code, place, the line with a caret, what and why, the fix. */
 export function renderFindings(findings: readonly Finding[]): string {
   const groups = grouped(findings);
-  const blocks = groups.map(({ first, others }) => `${renderFinding(first, others)}\n`);
+  const shown = mostSevere(groups);
+  const blocks = shown.map(({ first, others }) => `${renderFinding(first, others)}\n`);
+  const more = groups.length - shown.length;
+  if (more > 0) blocks.push(`... and ${more} more.\n`);
   return `${blocks.join('\n')}${blocks.length === 0 ? '' : '\n'}${summary(findings)}\n`;
 }
 
@@ -70,13 +73,21 @@ export function checkReport(file: string, findings: readonly Finding[]): CheckRe
   };
 }
 
+/** More than anybody reads at a time; the summary counts them all. */
+const mostShown = 200;
+
 const width = 80;
 const levelWords = { error: 'ERROR', warning: 'WARN ', notice: 'NOTE ' } as const;
 
+interface Group {
+  readonly first: Finding;
+  readonly others: Finding[];
+}
+
 /** Harmless lines that say the same thing are shown once, with the places of the rest. */
-function grouped(findings: readonly Finding[]): readonly { first: Finding; others: Finding[] }[] {
-  const groups: { first: Finding; others: Finding[] }[] = [];
-  const open = new Map<string, { first: Finding; others: Finding[] }>();
+function grouped(findings: readonly Finding[]): readonly Group[] {
+  const groups: Group[] = [];
+  const open = new Map<string, Group>();
   for (const finding of findings) {
     const key = `${finding.code} ${finding.message}`;
     const group = finding.level !== 'error' && finding.origin !== undefined ? open.get(key) : undefined;
@@ -89,6 +100,15 @@ function grouped(findings: readonly Finding[]): readonly { first: Finding; other
     groups.push(opened);
   }
   return groups;
+}
+
+/** All of them, or as many as are shown: errors first, then what keeps `run` from starting, in line order. */
+function mostSevere(groups: readonly Group[]): readonly Group[] {
+  if (groups.length <= mostShown) return groups;
+  const rank = ({ first }: Group): number =>
+    first.level === 'error' ? 0 : first.refusesRun ? 1 : first.level === 'warning' ? 2 : 3;
+  const kept = new Set([...groups].sort((a, b) => rank(a) - rank(b)).slice(0, mostShown));
+  return groups.filter((group) => kept.has(group));
 }
 
 function renderFinding(
@@ -123,14 +143,14 @@ function excerpt(text: string, line: number, column: number, underline: number):
 
 /** `lines 14, 20, 31`, by file unless it is `here`; long lists are cut short. */
 function placesOf(findings: readonly Finding[], here: string | undefined): string {
-  const byFile = new Map<string, number[]>();
+  const byFile = new Map<string, Set<number>>();
   for (const { origin } of findings) {
-    const lines = byFile.get(origin!.file) ?? [];
-    byFile.set(origin!.file, lines);
-    if (!lines.includes(origin!.line)) lines.push(origin!.line);
+    const lines = byFile.get(origin!.file) ?? new Set();
+    byFile.set(origin!.file, lines.add(origin!.line));
   }
   return [...byFile]
-    .map(([file, lines]) => {
+    .map(([file, lineSet]) => {
+      const lines = [...lineSet];
       const shown = lines.slice(0, 12).join(', ');
       const more = lines.length > 12 ? ` and ${lines.length - 12} more` : '';
       const where = file === here ? '' : `${file}: `;

@@ -14,6 +14,11 @@ export function resolveListeners(
 ): readonly ListenerConfig[] {
   const listeners: ListenerConfig[] = [];
   const bound = new Map<string, ListenerConfig>();
+  const declared = new Map<string, string>();
+  for (const { over } of injectionSources) {
+    const key = over.kind === 'name' ? over.name.toLowerCase() : '';
+    if (over.kind === 'name' && !declared.has(key)) declared.set(key, over.name);
+  }
   let written = false;
   for (const node of nodes) {
     if (node.definition.name !== 'smtp-listener') continue;
@@ -24,7 +29,7 @@ export function resolveListeners(
     const other = bound.get(at);
     if (other === undefined) {
       bound.set(at, listener);
-      listeners.push(checkedSource(listener, injectionSources, findings));
+      listeners.push(checkedSource(listener, declared, findings));
       continue;
     }
     const message = `A listener on ${at} is there already, in ${placeOf(other.origin!, node.origin)}.`;
@@ -74,19 +79,16 @@ function blockListener(node: ConfigNode & { kind: 'section' }): ListenerConfig |
   };
 }
 
-/** The source a listener names must exist; it is given the spelling it was declared with. */
+/** The source a listener names must exist; it is given the spelling it was declared with first. */
 function checkedSource(
   listener: ListenerConfig,
-  injectionSources: readonly InjectionSourceConfig[],
+  declared: ReadonlyMap<string, string>,
   findings: Finding[],
 ): ListenerConfig {
   if (listener.source === undefined) return listener;
   const { value, origin } = listener.source;
-  for (const { over } of injectionSources) {
-    if (over.kind === 'name' && over.name.toLowerCase() === value.toLowerCase()) {
-      return { ...listener, source: { value: over.name, origin } };
-    }
-  }
+  const spelling = declared.get(value.toLowerCase());
+  if (spelling !== undefined) return { ...listener, source: { value: spelling, origin } };
   findings.push(
     sayError('E-SOURCE-MISSING', `There is no <source ${value}>.`, origin, {
       underline: writtenAt(origin!).length,

@@ -8,7 +8,7 @@ import type {
 } from './config.ts';
 import type { Finding } from './finding.ts';
 import { host, sourceHost } from './hostValues.ts';
-import { nearestName } from './nearest.ts';
+import { NearestNames } from './nearest.ts';
 import { argumentOf, sectionsNamed, settingOf, settingsOf } from './nodes.ts';
 import type { ConfigNode, SectionNode } from './parser.ts';
 import { placeOf, sayError, writtenAt } from './say.ts';
@@ -20,6 +20,7 @@ export interface SendingNames {
   readonly pools: readonly PoolConfig[];
   /** The spelling a name was declared with, by its lower case. */
   readonly declared: ReadonlyMap<string, string>;
+  readonly nearest: NearestNames;
 }
 
 export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Finding[]): SendingNames {
@@ -27,6 +28,7 @@ export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Findi
   const groups = grouped(sectionsNamed(nodes, 'virtual-mta-pool'));
   const byName = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta]));
   const declared = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta.name]));
+  const nearest = new NearestNames();
   const pools = groups.map((group): PoolConfig => {
     const clash = byName.get(group.name.toLowerCase());
     if (clash !== undefined) {
@@ -39,9 +41,10 @@ export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Findi
       );
     }
     declared.set(group.name.toLowerCase(), clash?.name ?? group.name);
-    return { name: group.name, origin: group.origin, members: membersOf(group, declared, byName, findings) };
+    const members = membersOf(group, { declared, nearest }, byName, findings);
+    return { name: group.name, origin: group.origin, members };
   });
-  return { virtualMtas, pools, declared };
+  return { virtualMtas, pools, declared, nearest };
 }
 
 /** Sections of one name, merged: their contents one behind the other. */
@@ -52,16 +55,14 @@ interface Group {
 }
 
 function grouped(sections: readonly SectionNode[]): readonly Group[] {
-  const groups = new Map<string, Group>();
+  const groups = new Map<string, Group & { readonly children: ConfigNode[] }>();
   for (const section of sections) {
     const written = argumentOf(section, name);
     if (written === undefined) continue;
-    const before = groups.get(written.toLowerCase());
-    groups.set(written.toLowerCase(), {
-      name: before?.name ?? written,
-      origin: before?.origin ?? section.origin,
-      children: [...(before?.children ?? []), ...section.children],
-    });
+    const key = written.toLowerCase();
+    const group = groups.get(key) ?? { name: written, origin: section.origin, children: [] };
+    for (const child of section.children) group.children.push(child);
+    groups.set(key, group);
   }
   return [...groups.values()];
 }
@@ -77,7 +78,7 @@ function virtualMtaOf(group: Group): VirtualMtaConfig {
 
 function membersOf(
   pool: Group,
-  declared: ReadonlyMap<string, string>,
+  { declared, nearest }: Pick<SendingNames, 'declared' | 'nearest'>,
   virtualMtas: ReadonlyMap<string, VirtualMtaConfig>,
   findings: Finding[],
 ): readonly Setting<string>[] {
@@ -97,23 +98,29 @@ function membersOf(
     const message = isPool
       ? `${setting.value} is a pool; only virtual MTAs can be members.`
       : `There is no virtual MTA ${setting.value}.`;
-    const names = [...virtualMtas.values()].map((virtualMta) => virtualMta.name);
-    findings.push(missing('E-POOL-MISSING', message, setting, names));
+    const meant = nearest.find(setting.value, namesOf(virtualMtas));
+    findings.push(missing('E-POOL-MISSING', message, setting, meant));
     return [];
   });
+}
+
+/** One by one: few are looked at when many are missing. */
+function* namesOf(virtualMtas: ReadonlyMap<string, VirtualMtaConfig>): Generator<string> {
+  for (const virtualMta of virtualMtas.values()) yield virtualMta.name;
 }
 
 /** A reference to a virtual MTA or pool: the spelling it was declared with, or an error. */
 export function checkedName(
   setting: Setting<string>,
-  { declared }: SendingNames,
+  { declared, nearest }: SendingNames,
   findings: Finding[],
 ): Setting<string> {
   if (setting.value === '' || setting.value === defaultVirtualMta) return setting;
   const known = declared.get(setting.value.toLowerCase());
   if (known !== undefined) return { ...setting, value: known };
   const message = `There is no virtual MTA or pool ${setting.value}.`;
-  findings.push(missing('E-VMTA-MISSING', message, setting, [...declared.values()]));
+  const meant = nearest.find(setting.value, declared.values());
+  findings.push(missing('E-VMTA-MISSING', message, setting, meant));
   return setting;
 }
 
@@ -145,8 +152,12 @@ export function checkSourceNames(
   });
 }
 
-function missing(code: string, message: string, setting: Setting<string>, names: readonly string[]): Finding {
-  const nearest = nearestName(setting.value, names);
-  const fix = nearest === undefined ? '' : `did you mean ${nearest}?`;
+function missing(
+  code: string,
+  message: string,
+  setting: Setting<string>,
+  meant: string | undefined,
+): Finding {
+  const fix = meant === undefined ? '' : `did you mean ${meant}?`;
   return sayError(code, message, setting.origin, { underline: writtenAt(setting.origin!).length, fix });
 }

@@ -1,5 +1,5 @@
 import { directives, directivesNamed, namesIn, sectionNamed, sections } from './directives.ts';
-import { nearestName } from './nearest.ts';
+import type { NearestNames } from './nearest.ts';
 
 /** What to say of a name that does not stand where it belongs, or nowhere. */
 export interface NameProblem {
@@ -29,7 +29,7 @@ const foreignSections = new Map([
 ]);
 
 /** A directive that may not stand in `scope` (`global`, or a section's name). */
-export function directiveProblem(scope: string, name: string): NameProblem {
+export function directiveProblem(scope: string, name: string, names: NearestNames): NameProblem {
   const elsewhere = directivesNamed(name).flatMap((row) => row.scopes);
   if (elsewhere.length > 0) {
     const message = `${name} may not stand ${inScope(scope)}.`;
@@ -44,9 +44,9 @@ export function directiveProblem(scope: string, name: string): NameProblem {
   const message = `There is no directive ${shown(name)}.`;
   const foreign = foreignDirectives.get(name);
   if (foreign !== undefined) return { code: 'E-UNKNOWN-DIRECTIVE', message, fix: foreign };
-  const here = nearestName(name, namesIn(scope));
+  const here = names.find(name, namesIn(scope));
   if (here !== undefined) return { code: 'E-UNKNOWN-DIRECTIVE', message, fix: `did you mean ${here}?` };
-  const nearest = nearestName(
+  const nearest = names.find(
     name,
     directives.map((row) => row.name),
   );
@@ -56,7 +56,7 @@ export function directiveProblem(scope: string, name: string): NameProblem {
 }
 
 /** A section that may not be opened in `scope`. */
-export function sectionProblem(scope: string, name: string): NameProblem {
+export function sectionProblem(scope: string, name: string, names: NearestNames): NameProblem {
   const known = sectionNamed(name);
   if (known !== undefined) {
     const message = `<${name}> may not stand ${inScope(scope)}.`;
@@ -74,7 +74,7 @@ export function sectionProblem(scope: string, name: string): NameProblem {
   if (directivesNamed(name).length > 0) {
     return { code: 'E-UNKNOWN-SECTION', message, fix: `${name} is a directive: write it without < and >` };
   }
-  const nearest = nearestName(
+  const nearest = names.find(
     name,
     sections.map((section) => section.name),
   );
