@@ -1,26 +1,44 @@
-import type { SpoolLocation } from '../message/envelope.ts';
-import type { MessageId } from '../message/messageId.ts';
+import type { Envelope, SpoolLocation } from '../message/envelope.ts';
+import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import type { ExpiredRecipient } from '../queue/schedule.ts';
 import type { SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
 
-export interface OverdueSetup {
-  read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure>;
-  /** Its envelope was read: it gets its outcome. */
-  bounce(recipient: ExpiredRecipient, message: StoredMessage): void;
-  /** Its message cannot be read. False: it is to be tried again later. */
-  unreadable(recipient: ExpiredRecipient, code: string): boolean;
+export type OverdueRecipient = Pick<ExpiredRecipient, 'queue' | 'recipientIndex' | 'attempts'>;
+
+/** A message with recipients past bounce-after. */
+export interface OverdueMessage {
+  readonly id: MessageId;
+  /** Where it lies now: it may be copied forward while it waits. */
+  readonly location: SpoolLocation;
+  readonly recipients: readonly OverdueRecipient[];
 }
 
-/** It counts where its message lies, and that may change. */
-type Late = Omit<ExpiredRecipient, 'location'> & { location: SpoolLocation };
+export interface OverdueSetup {
+  /** False while outcomes do not become durable: more of them would only fill the memory. */
+  maySettle(): boolean;
+  read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure>;
+  /** Its envelope was read: each recipient gets its outcome. */
+  bounce(message: OverdueMessage, envelope: Envelope): void;
+  /** It cannot be read; told once. */
+  unreadable(message: OverdueMessage, code: string): void;
+  /** Its content is damaged: nobody is to try it any more. */
+  hold(message: OverdueMessage): void;
+}
+
+interface Late extends OverdueMessage {
+  location: SpoolLocation;
+  readonly recipients: OverdueRecipient[];
+  /** The code that was told last. */
+  told: string;
+}
 
 /**
- * Recipients past bounce-after whose envelopes are on disk only. One read at a time: after a long stop all
- * that waited may be overdue at once.
+ * Recipients past bounce-after whose envelopes are on disk only. One message is read at a time: after a long
+ * stop all that waited may be overdue at once.
  */
 export class Overdue {
   readonly #setup: OverdueSetup;
-  readonly #waiting = new Set<Late>();
+  readonly #waiting = new Map<string, Late>();
   #isReading = false;
   #isStopped = false;
 
@@ -29,24 +47,27 @@ export class Overdue {
   }
 
   /** Those without an outcome so far. */
-  get waiting(): Iterable<ExpiredRecipient> {
-    return this.#waiting;
+  get waiting(): Iterable<OverdueRecipient & Pick<OverdueMessage, 'id' | 'location'>> {
+    return this.#all();
   }
 
-  add(recipient: ExpiredRecipient): void {
-    this.#waiting.add({ ...recipient });
-    if (!this.#isReading) void this.#readAll();
+  add({ id, location, queue, recipientIndex, attempts }: ExpiredRecipient): void {
+    const key = formatMessageId(id);
+    const recipient = { queue, recipientIndex, attempts };
+    const message = this.#waiting.get(key);
+    if (message === undefined) this.#waiting.set(key, { id, location, recipients: [recipient], told: '' });
+    else message.recipients.push(recipient);
+    this.tick();
   }
 
   /** What could not be read is tried again. */
   tick(): void {
-    if (!this.#isReading && this.#waiting.size > 0) void this.#readAll();
+    if (!this.#isReading && !this.#isStopped && this.#waiting.size > 0) void this.#readAll();
   }
 
   moved(id: MessageId, location: SpoolLocation): void {
-    for (const one of this.#waiting) {
-      if (one.id.sequence === id.sequence && one.id.epoch === id.epoch) one.location = location;
-    }
+    const message = this.#waiting.get(formatMessageId(id));
+    if (message !== undefined) message.location = location;
   }
 
   /** Nothing may be put into a spool that closes; the next start finds them overdue again. */
@@ -54,15 +75,33 @@ export class Overdue {
     this.#isStopped = true;
   }
 
+  *#all(): Iterable<OverdueRecipient & Pick<OverdueMessage, 'id' | 'location'>> {
+    for (const { id, location, recipients } of this.#waiting.values()) {
+      for (const recipient of recipients) yield { ...recipient, id, location };
+    }
+  }
+
   async #readAll(): Promise<void> {
     this.#isReading = true;
-    for (const recipient of this.#waiting) {
-      const read = await this.#setup.read(recipient.location);
+    for (const [key, message] of this.#waiting) {
+      if (!this.#setup.maySettle()) break;
+      const read = await this.#setup.read(message.location);
       if (this.#isStopped) return;
-      if (read.kind === 'unreadable' && !this.#setup.unreadable(recipient, read.code)) continue;
-      if (read.kind === 'stored') this.#setup.bounce(recipient, read);
-      this.#waiting.delete(recipient);
+      if (this.#settle(message, read)) this.#waiting.delete(key);
     }
     this.#isReading = false;
+  }
+
+  /** False: it is to be tried again later. */
+  #settle(message: Late, read: StoredMessage | SpoolReadFailure): boolean {
+    if (read.kind === 'stored') {
+      this.#setup.bounce(message, read.envelope);
+      return true;
+    }
+    if (read.code !== message.told) this.#setup.unreadable(message, read.code);
+    message.told = read.code;
+    if (read.code !== 'damaged') return false;
+    this.#setup.hold(message);
+    return true;
   }
 }

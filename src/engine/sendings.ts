@@ -7,6 +7,7 @@ import {
 } from '../delivery/deliveryTransaction.ts';
 import type { LocalCause } from '../delivery/nextHop.ts';
 import { deliveryEvent, expired, type RemoteFacts } from '../delivery/outcome.ts';
+import type { Envelope } from '../message/envelope.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch, ExpiredRecipient, QueueRetryClock, Settlement } from '../queue/schedule.ts';
@@ -15,7 +16,7 @@ import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
 import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
-import { Overdue } from './overdue.ts';
+import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
 import type { Quarantine } from './quarantine.ts';
 import { Sending, type SendingPorts, type SendingSetup } from './sending.ts';
@@ -73,9 +74,13 @@ export class Sendings implements SendingSetup {
     this.guard = parts.guard;
     this.#parts = parts;
     this.overdue = new Overdue({
+      maySettle: () => !parts.spool.outcomesStalled(this.clock.monotonicMs()),
       read: (location) => parts.spool.read(location),
-      bounce: (recipient, message) => this.#bounceExpired(recipient, message),
-      unreadable: (recipient, code) => this.#overdueUnreadable(recipient, code),
+      bounce: (message, envelope) => {
+        for (const recipient of message.recipients) this.#bounceExpired(message, recipient, envelope);
+      },
+      unreadable: (message, code) => this.#tellUnreadable(message, code),
+      hold: (message) => this.#holdOverdue(message),
     });
   }
 
@@ -222,15 +227,14 @@ export class Sendings implements SendingSetup {
     quarantine.hold({ id, location, vmta, timeQueuedMs, recipients }, heldFor);
   }
 
-  #overdueUnreadable(recipient: ExpiredRecipient, code: string): boolean {
-    this.#tellUnreadable(recipient, code);
-    if (code !== 'damaged') return false;
-    const { queue, id, location, recipientIndex: index, attempts } = recipient;
-    const { domain, vmta } = splitQueueName(queue);
-    const recipients = [{ index, domain, attempts, nextTryMs: 0, heldFor: 'damaged' as const }];
+  #holdOverdue({ id, location, recipients: late }: OverdueMessage): void {
+    const { vmta } = splitQueueName(late[0]!.queue);
+    const recipients = late.map(({ queue, recipientIndex: index, attempts }) => {
+      const { domain } = splitQueueName(queue);
+      return { index, domain, attempts, nextTryMs: 0, heldFor: 'damaged' as const };
+    });
     // When it was queued is not read any more; it is past bounce-after at any rate.
     this.#parts.quarantine.hold({ id, location, vmta, timeQueuedMs: 0, recipients }, 'damaged');
-    return true;
   }
 
   returned(batch: Batch): void {
@@ -280,13 +284,17 @@ export class Sendings implements SendingSetup {
     const message = this.#parts.held.get(recipient.handle);
     if (message !== undefined) {
       this.#parts.held.settled(recipient.handle);
-      this.#bounceExpired(recipient, message);
+      this.#bounceExpired(recipient, recipient, message.envelope);
       return;
     }
     this.overdue.add(recipient);
   }
 
-  #bounceExpired(recipient: ExpiredRecipient, { envelope }: HeldMessage): void {
+  #bounceExpired(
+    { location }: Pick<OverdueMessage, 'location'>,
+    recipient: OverdueRecipient,
+    envelope: Envelope,
+  ): void {
     this.guard.enter(envelope.id);
     const event = deliveryEvent(expired(recipient.recipientIndex, ''), {
       envelope,
@@ -298,7 +306,7 @@ export class Sendings implements SendingSetup {
       nextTryMs: 0,
     });
     this.counts.failedTotal += 1;
-    this.#parts.spool.putEvent(event!, recipient.location.segment);
+    this.#parts.spool.putEvent(event!, location.segment);
     this.guard.leave();
   }
 

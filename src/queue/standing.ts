@@ -34,7 +34,8 @@ export class Standing {
     for (const { handle, id } of messages) if (this.#isStill(handle, id)) isWanted[handle] = 1;
     const nextTryInMs = new Map(Array.from(this.#recipients.slotsOf(isWanted), (slot) => [slot, 0]));
     for (const [atMs, slot] of this.#waiting.entries()) {
-      if (nextTryInMs.has(slot)) nextTryInMs.set(slot, Math.max(0, atMs - nowMs));
+      const isOf = isWanted[this.#recipients.message[slot]!]! > 0;
+      if (isOf) nextTryInMs.set(slot, Math.max(0, atMs - nowMs));
     }
     const byMessage = new Map<MessageHandle, StandingRecipient[]>();
     for (const [slot, inMs] of nextTryInMs) {

@@ -65,9 +65,10 @@ export class BodyFiles {
     void this.drop(id);
   }
 
-  /** undefined: damaged. Rejects with the disk's error. */
+  /** undefined: damaged, or gone. Rejects with the disk's error. */
   async read(id: MessageId, { sizeBytes, crc }: BodyPlace): Promise<Uint8Array | undefined> {
-    const file = await this.#disk.open(this.#pathOf(id), 'read');
+    const file = await this.#disk.open(this.#pathOf(id), 'read').catch(undefinedIfGone);
+    if (file === undefined) return undefined;
     const bytes = await file.read(0, sizeBytes).finally(() => file.close());
     return bytes.length === sizeBytes && this.#digest.crc32(bytes, seedOf(id)) === crc ? bytes : undefined;
   }
@@ -119,6 +120,12 @@ export class BodyFiles {
   #pathOf(id: MessageId): string {
     return `${this.#folder}/${formatMessageId(id)}`;
   }
+}
+
+/** Files never move: what is not there will not come back. */
+function undefinedIfGone(error: DiskError): undefined {
+  if (error.code !== 'ENOENT') throw error;
+  return undefined;
 }
 
 /** Bytes of another message's file never pass for its own. */

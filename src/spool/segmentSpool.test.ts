@@ -245,6 +245,22 @@ test('the newest segment stays, and none goes before the newest is durable', asy
   expect((await present())[0]).toBe(3);
 });
 
+test.each([
+  ['go', {}, false],
+  [
+    'stay where records are damaged: one of them may have named it',
+    { damages: [{ segment: 1, at: 1, sizeBytes: 1 }] },
+    true,
+  ],
+  ['stay where the end is cut off', { isCutShort: true }, true],
+] as const)('contents that nobody owes %s', async (_what, recovered, stays) => {
+  disk = new HeldDisk();
+  disk.files.set('/s/bodies/1.5', new Uint8Array(1));
+  begin({ ...nothingRecovered, epoch: 2, ...recovered });
+  await disk.finishAll();
+  expect(disk.files.has('/s/bodies/1.5')).toBe(stays);
+});
+
 test('what recovery found stays until the first segment of this start is durable', async () => {
   disk = new HeldDisk();
   disk.files.set('/s/00000007.segment', new Uint8Array(0));

@@ -91,7 +91,9 @@ export class SegmentSpool implements Spool {
     for (const { state, segment } of recovered.owed.queueStates.values()) {
       this.#queueStates.found(state, segment);
     }
-    void this.started.then(() => this.#bodyFiles.dropOrphans(recovered.epoch));
+    // Where records cannot be read nobody knows which contents they named.
+    const isWhole = recovered.damages.length === 0 && !recovered.isCutShort;
+    if (isWhole) void this.started.then(() => this.#bodyFiles.dropOrphans(recovered.epoch));
     const { epoch, lastSegment, predecessor } = recovered;
     this.#writer = new SegmentWriter(
       ports,
