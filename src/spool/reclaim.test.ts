@@ -82,13 +82,13 @@ test('queue states keep a segment that owes nothing', () => {
   expect(reclaim.next()).toBe(1);
 });
 
-test('copying begins when files take more than twice what is owed, and three segments', () => {
+test('copying begins when files take more than twice what is owed, and two segments', () => {
   segment(1, 10, 500);
-  for (let number = 2; number <= 4; number++) segment(number);
+  for (let number = 2; number <= 3; number++) segment(number);
   recordedThrough(9);
-  // 4000 bytes against 2 * 500 + 3000.
+  // 3000 bytes against 2 * 500 + 2000.
   expect(reclaim.keptByFew()).toBeUndefined();
-  segment(5);
+  segment(4);
   expect(reclaim.keptByFew()).toBe(1);
   // Young mail that is owed weighs against it.
   segment(6, 1, 2000);
