@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { afterBytes, systemDisk } from './disk.ts';
@@ -81,6 +81,12 @@ test('folders are made with their parents, listed by name, and missing ones are 
   expect(await disk.list(deep)).toEqual(['x']);
   await expect(disk.list(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
   await expect(disk.syncFolder(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('folders are made under a relative path, too', async () => {
+  const deep = relative('.', join(folder, 'c', 'd'));
+  await disk.makeFolder(deep);
+  expect(await disk.list(deep)).toEqual([]);
 });
 
 test('writeSynced writes like write, beside another of its kind and in many pieces', async () => {

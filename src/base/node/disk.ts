@@ -15,7 +15,8 @@ export function systemDisk(): Disk {
       const first = await mkdir(folder, { recursive: true, mode: 0o700 });
       if (first === undefined) return;
       // A new folder is there for good only once the folders that name it are synced.
-      const top = dirname(first);
+      // Node tells it as relative as it was asked for.
+      const top = dirname(resolve(first));
       for (let made = resolve(folder); made !== top; made = dirname(made)) await syncFolder(dirname(made));
     },
     open: async (path, how, mode = 0o600) => new SystemFile(path, await open(path, openFlags[how], mode)),
