@@ -68,6 +68,7 @@ function counts(report, status) {
 
 async function crash(options) {
   const { build } = await import('./build.mjs');
+  await build('test/crash/preload.ts', 'crashPreload.js');
   const { runCrashRounds } = await import(
     pathToFileURL(await build('test/crash/rounds.ts', 'crashRounds.js')).href
   );

@@ -1,133 +1,178 @@
 /**
- * kill -9 under load, again and again on one spool: load from many connections, kill at a random
- * moment, restart, drain, compare the three sides. The random seed is printed; `--seed` repeats it
- * (the moments, not the machine's scheduling).
+ * Real crashes and real faults under load, again and again: the daemon is killed at the points where a
+ * promise could break, or its disk, descriptors or clock fail, and at the end of each round what clients
+ * were told, what the receiver got and what accounting says must agree. `--seed` repeats what is drawn,
+ * not the machine's scheduling. A kill leaves the kernel's cache alone, so no round shows that a sync was
+ * made: the simulated disk of src/spool/spool.crash.test.ts does.
  */
 import { parseArgs } from 'node:util';
-import { accountingOf, Daemon, makeSite, waitUntil } from '../ledger/daemon.ts';
-import { Injector } from '../ledger/injector.ts';
-import { Ledger, repeatedCount } from '../ledger/ledger.ts';
-import { Sink } from '../ledger/sink.ts';
-
-/** Outcomes that may wait for their sync (architecture 1, promise 2), and deliveries whose reply was on its way. */
-const unsyncedOutcomes = 256;
-const connectionsOut = 20;
-const drainMaxMs = 120_000;
+import { faultNames, playFault } from './faultRounds.ts';
+import { playPoint, pointOf, pointSteps } from './pointRounds.ts';
+import { mulberry32 } from './random.ts';
+import { Stage, type StageOptions } from './stage.ts';
 
 export interface RoundCounts {
   passed: number;
   failed: number;
 }
 
-/** `--rounds N` (20), `--connections N` (50), `--minutes N`: begin no round after that, `--seed N`. */
+interface Tally extends RoundCounts {
+  kills: number;
+  faults: number;
+  repeated: number;
+  skipped: number;
+}
+
+interface Plan {
+  /** The point, or the fault. */
+  readonly name: string;
+  readonly step: string | undefined;
+}
+
+/**
+ * `--rounds N` (60), `--points P4,P9` and `--faults eio,full` for those alone, `--minutes N`: begin no
+ * round after that, `--seed N`.
+ */
 export async function runCrashRounds(args: readonly string[]): Promise<RoundCounts> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      rounds: { type: 'string', default: '20' },
-      connections: { type: 'string', default: '50' },
+      rounds: { type: 'string', default: '60' },
+      points: { type: 'string' },
+      faults: { type: 'string' },
       minutes: { type: 'string', default: '60' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     },
   });
   const random = mulberry32(Number(values.seed));
   const endMs = Date.now() + Number(values.minutes) * 60_000;
-  const counts: RoundCounts = { passed: 0, failed: 0 };
+  const plans = plansOf(values.points, values.faults, random);
+  const tallies = new Map<string, Tally>();
+  const rounds = Number(values.rounds);
   console.log(`crash rounds, seed ${values.seed}`);
-  for (let round = 1; round <= Number(values.rounds); round++) {
+  for (let round = 1; round <= rounds; round++) {
     if (Date.now() > endMs) {
-      console.log(`the time is up: ${Number(values.rounds) - round + 1} rounds were not begun`);
+      console.log(`the time is up: ${rounds - round + 1} rounds were not begun`);
       break;
     }
-    const isClean = await oneRound(round, Number(values.connections), random);
-    if (isClean) counts.passed++;
-    else counts.failed++;
+    const plan = plans[(round - 1) % plans.length]!;
+    const tally = tallies.get(plan.name) ?? newTally();
+    tallies.set(plan.name, tally);
+    await oneRound(round, plan, random, tally);
   }
-  return counts;
+  return summed(tallies);
 }
 
-async function oneRound(round: number, connections: number, random: () => number): Promise<boolean> {
-  const ledger = new Ledger();
-  // Some deferrals and refusals, so that a kill finds recipients in every state.
-  const sink = await Sink.start({
-    receptions: ledger.receptions,
-    judge: (stage, recipient, nth) => {
-      const kind = Number(/\d+/.exec(recipient)?.[0] ?? 0) % 50;
-      if (stage === 'dot' && kind === 7 && nth === 0) return { reply: '451 4.7.1 later' };
-      if (stage === 'rcpt' && kind === 13) return { reply: '550 5.1.1 no such user' };
-      return undefined;
-    },
-  });
-  const site = await makeSite({ sinkPort: sink.port, domainLines: [`max-smtp-out ${connectionsOut}`] });
-  const kills = 1 + Math.floor(random() * 3);
-  let daemon: Daemon | undefined;
-  let injector: Injector | undefined;
+/** Every point and fault once before any comes again, then each point with another of its steps. */
+function plansOf(
+  points: string | undefined,
+  faults: string | undefined,
+  random: () => number,
+): readonly Plan[] {
+  const isAll = points === undefined && faults === undefined;
+  const pointNames = isAll ? [...new Set(pointSteps.map(pointOf))] : listed(points);
+  const wantedFaults = isAll ? faultNames : listed(faults);
+  const stepsOf = new Map(
+    pointNames.map((name) => [
+      name,
+      shuffled(
+        pointSteps.filter((step) => pointOf(step) === name),
+        random,
+      ),
+    ]),
+  );
+  for (const [name, steps] of stepsOf) if (steps.length === 0) throw new Error(`no point ${name}`);
+  for (const name of wantedFaults) if (!faultNames.includes(name)) throw new Error(`no fault ${name}`);
+  const most = Math.max(1, ...[...stepsOf.values()].map((steps) => steps.length));
+  return Array.from({ length: most }, (_, turn) => [
+    ...[...stepsOf].map(([name, steps]) => ({ name, step: steps[turn % steps.length] })),
+    ...wantedFaults.map((name) => ({ name, step: undefined })),
+  ]).flat();
+}
+
+async function oneRound(
+  round: number,
+  { name, step }: Plan,
+  random: () => number,
+  tally: Tally,
+): Promise<void> {
+  let stage: Stage | undefined;
+  const stageOf = async (options: StageOptions): Promise<Stage> => {
+    stage = await Stage.set(options);
+    return stage;
+  };
+  const began = performance.now();
+  let problems: readonly string[] | 'skipped';
   try {
-    daemon = await Daemon.start(site);
-    const submissions = ledger.submissions;
-    injector = new Injector({
-      submissions,
-      port: site.ports[0]!,
-      connections,
-      recipientsPerMessage: 2,
-    });
-    for (let kill = 0; kill < kills; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 100 + random() * 1500));
-      await daemon.kill();
-      daemon = await Daemon.start(site);
-    }
-    await injector.stop();
-    const beganMs = Date.now();
-    const isDrained = await waitUntil(async () => {
-      ledger.accounting = await accountingOf(site);
-      return ledger
-        .violations({ owed: 0, repeated: Number.POSITIVE_INFINITY })
-        .every(({ promise }) => !isOwed(promise));
-    }, drainMaxMs);
-    const drainedMs = Date.now() - beganMs;
-    const exitCode = await daemon.stop();
-    ledger.accounting = await accountingOf(site);
-    const window = kills * (unsyncedOutcomes + connectionsOut * 2);
-    const violations = ledger.violations({ owed: 0, repeated: window });
-    report(round, kills, ledger, drainedMs, violations.length);
-    for (const { promise, recipient, detail } of violations.slice(0, 10)) {
-      console.log(`    ${recipient}: not kept: ${promise} (${detail})`);
-    }
-    if (exitCode !== 0) console.log(`    the daemon stopped with ${exitCode}; it said:\n${daemon.said}`);
-    if (violations.length > 0 || !isDrained) console.log(`    kept for a look: ${site.folder}`);
-    else await site.remove();
-    return violations.length === 0 && isDrained && exitCode === 0;
+    problems =
+      step === undefined ? await playFault(name, random, stageOf) : await playPoint(step, random, stageOf);
   } catch (error) {
-    console.log(`round ${round}: ${error instanceof Error ? error.message : String(error)}`);
-    return false;
-  } finally {
-    await injector?.stop(0);
-    await daemon?.kill();
-    await sink.stop();
+    problems = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
   }
+  const isClean = problems === 'skipped' || problems.length === 0;
+  if (stage !== undefined) {
+    tally.kills += stage.kills;
+    tally.faults += stage.faults;
+    tally.repeated += stage.repeated;
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    console.log(
+      `round ${String(round).padStart(3)} ${(step ?? name).padEnd(14)} ${isClean ? 'ok' : 'FAILED'}: ` +
+        `${counted(stage)}; ${seconds} s; ${stage.notes.join(', ')}`,
+    );
+  }
+  if (problems === 'skipped') tally.skipped += 1;
+  else if (isClean) tally.passed += 1;
+  else {
+    tally.failed += 1;
+    for (const problem of problems.slice(0, 10)) console.log(`    ${problem}`);
+    if (problems.length > 10) console.log(`    and ${problems.length - 10} more`);
+    console.log(`    kept for a look: ${stage?.site.folder}`);
+  }
+  await stage?.end(!isClean);
 }
 
-function isOwed(promise: string): boolean {
-  return promise === 'stored mail ends in a terminal row';
-}
-
-function report(round: number, kills: number, ledger: Ledger, drainedMs: number, violations: number): void {
-  const told = (what: string): number => ledger.submissions.filter((one) => one.told === what).length;
-  const rows = (type: string): number => ledger.accounting.filter((row) => row.type === type).length;
-  console.log(
-    `round ${String(round).padStart(2)}: ${kills} kills, recipients ${told('stored')} stored ` +
-      `${told('unanswered')} unanswered ${told('refused')} refused; rows ${rows('d')} d ${rows('b')} b ${rows('t')} t; ` +
-      `${repeatedCount(ledger)} repeated; drained in ${(drainedMs / 1000).toFixed(1)} s; ${violations} violations`,
+function counted(stage: Stage): string {
+  return (
+    `${stage.kills} kills, ${stage.faults} faults; recipients ${stage.stored} stored ` +
+    `${stage.toldCount('unanswered')} unanswered ${stage.toldCount('refused')} refused ${stage.repeated} repeated`
   );
 }
 
-/** A small generator with a seed, good enough to choose moments. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+function summed(tallies: ReadonlyMap<string, Tally>): RoundCounts {
+  const columns = ['passed', 'failed', 'skipped', 'kills', 'faults', 'repeated'] as const;
+  const line = (name: string, cells: readonly (string | number)[]): string =>
+    `${name.padEnd(10)}${cells.map((cell) => String(cell).padStart(10)).join('')}`;
+  const all = newTally();
+  console.log(line('', columns));
+  for (const [name, tally] of tallies) {
+    console.log(
+      line(
+        name,
+        columns.map((column) => tally[column]),
+      ),
+    );
+    for (const column of columns) all[column] += tally[column];
+  }
+  console.log(
+    line(
+      'all',
+      columns.map((column) => all[column]),
+    ),
+  );
+  return { passed: all.passed, failed: all.failed };
+}
+
+function newTally(): Tally {
+  return { passed: 0, failed: 0, skipped: 0, kills: 0, faults: 0, repeated: 0 };
+}
+
+function listed(names: string | undefined): readonly string[] {
+  return names === undefined || names === '' ? [] : names.split(',');
+}
+
+function shuffled<T>(all: readonly T[], random: () => number): readonly T[] {
+  return all
+    .map((one) => ({ one, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ one }) => one);
 }

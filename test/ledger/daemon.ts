@@ -29,6 +29,8 @@ export interface SiteOptions {
   readonly listener?: (port: number, index: number) => string;
   /** More configuration, behind the rest. */
   readonly extra?: string;
+  /** Where its folder is made; default: the system's folder for such. */
+  readonly parentFolder?: string;
   /** More lines for the `<source 127.0.0.1>`, the `<domain *>` and the `<acct-file>` block. */
   readonly sourceLines?: readonly string[];
   readonly domainLines?: readonly string[];
@@ -37,7 +39,7 @@ export interface SiteOptions {
 
 /** The least configuration that relays from this machine to a sink and accounts for it. */
 export async function makeSite(options: SiteOptions): Promise<Site> {
-  const folder = await mkdtemp(join(tmpdir(), 'penstock-site-'));
+  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'penstock-site-'));
   const ports = await freePorts(options.listeners ?? 1);
   const configFile = join(folder, 'config');
   await mkdir(join(folder, 'acct'));
@@ -106,14 +108,23 @@ async function accountingTexts(site: Site): Promise<string[]> {
   return texts.map((text) => text.slice(0, text.lastIndexOf('\n') + 1)).filter((text) => text !== '');
 }
 
+export interface LaunchOptions {
+  /** More variables than ours. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** A command that becomes or runs the one behind it. */
+  readonly through?: readonly string[];
+}
+
 /** A running Penstock, in a process group of its own. */
 export class Daemon {
   readonly #child: ChildProcess;
+  readonly #site: Site;
   /** Its standard output and error, for messages. */
   said = '';
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, site: Site) {
     this.#child = child;
+    this.#site = site;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.said += text;
@@ -121,31 +132,38 @@ export class Daemon {
     }
   }
 
-  /** Just started: nothing works yet. */
-  static launch(site: Site): Daemon {
-    const child = spawn(process.execPath, [penstock, 'run', '--config', site.configFile], {
-      cwd: site.folder,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    return new Daemon(child);
-  }
-
   /** Resolves once every listener of the site greets. */
   static async start(site: Site): Promise<Daemon> {
     const daemon = Daemon.launch(site);
+    await daemon.greeted();
+    return daemon;
+  }
+
+  /** Just started: nothing works yet. */
+  static launch(site: Site, { environment = {}, through = [] }: LaunchOptions = {}): Daemon {
+    const [program, ...args] = [...through, process.execPath, penstock, 'run', '--config', site.configFile];
+    const child = spawn(program!, args, {
+      cwd: site.folder,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    return new Daemon(child, site);
+  }
+
+  /** Resolves once every listener of the site greets; rejects when it ends before. */
+  async greeted(): Promise<void> {
     const endMs = Date.now() + startMaxMs;
-    for (const port of site.ports) {
+    for (const port of this.#site.ports) {
       while (!(await greets(port))) {
-        if (daemon.hasEnded) throw daemon.#failure('ended at once');
+        if (this.hasEnded) throw this.#failure('ended at once');
         if (Date.now() > endMs) {
-          await daemon.kill();
-          throw daemon.#failure(`no greeting within ${startMaxMs} ms`);
+          await this.kill();
+          throw this.#failure(`no greeting within ${startMaxMs} ms`);
         }
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     }
-    return daemon;
   }
 
   get pid(): number {
