@@ -144,7 +144,7 @@ async function playFullDisk(random: () => number, stageOf: StageOf): Promise<Pro
   else {
     // What is delivered makes room, if the daemon finds enough to write down that it is delivered.
     const goesOn =
-      !stage.daemon.hasEnded && (await waitUntil(() => stage.accepted > stage.stored / 2, 10_000));
+      !stage.daemon.hasEnded && (await waitUntil(async () => (await stage.rows()) > 100, 10_000));
     if (!goesOn) {
       stage.notes.push('needed a larger disk');
       spawnSync('mount', ['-o', 'remount,size=96m', disk], { stdio: 'inherit' });

@@ -1,6 +1,6 @@
 /** Loaded into the daemon and its engines by `--import`: carries out the round's order. */
 import cluster from 'node:cluster';
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { existsSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Passing, type Verdict, type Watcher, watchDoors, writeHalf } from './doors.ts';
 import { type Moment, type Step, steps, type Victim, Watched } from './failpoints.ts';
@@ -17,10 +17,13 @@ class Orders implements Watcher {
   readonly #watched = new Watched();
   readonly #step: Step | undefined;
   #passings = 0;
+  /** Opened now: there may be no descriptor left when it is wanted. */
+  readonly #faults: number;
   readonly #verdictOn: ((passing: Passing) => Verdict | undefined) | undefined;
 
   constructor(order: CrashOrder) {
     this.#order = order;
+    this.#faults = openSync(join(order.folder, faultsFile), 'a');
     const { kill, fault } = order;
     if (kill !== undefined && !existsSync(join(order.folder, firedFile))) {
       const step = steps[kill.step];
@@ -42,7 +45,7 @@ class Orders implements Watcher {
 
   after(passing: Passing, code: string | undefined): void {
     if (code !== undefined && faultCodes.has(code)) {
-      appendFileSync(join(this.#order.folder, faultsFile), '.');
+      writeSync(this.#faults, '.');
     }
     if (code !== undefined) return;
     if (this.#step?.moment === 'after') this.#strike(passing);

@@ -101,6 +101,9 @@ async function oneRound(
     stage = await Stage.set(options);
     return stage;
   };
+  // The daemon is in a process group of its own: nobody else would end it, or unmount its disk.
+  const leave = (): void => void stage?.end(false).finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave);
   const began = performance.now();
   let problems: readonly string[] | 'skipped';
   try {
@@ -129,6 +132,7 @@ async function oneRound(
     console.log(`    kept for a look: ${stage?.site.folder}`);
   }
   await stage?.end(!isClean);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, leave);
 }
 
 function counted(stage: Stage): string {

@@ -75,17 +75,17 @@ export class Stage {
     return this.#launched.at(-1)!;
   }
 
+  /** Of terminal rows. */
+  async rows(): Promise<number> {
+    return (await accountingOf(this.site)).filter(({ type }) => type !== 't').length;
+  }
+
   get stored(): number {
     return this.toldCount('stored');
   }
 
   toldCount(what: Submission['told']): number {
     return this.ledger.submissions.filter(({ told }) => told === what).length;
-  }
-
-  /** Recipients that the sink has taken. */
-  get accepted(): number {
-    return this.ledger.receptions.filter(({ accepted }) => accepted).length;
   }
 
   /** Operations of the daemon's that failed, by our hand or the disk's own. */
