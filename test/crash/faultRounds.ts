@@ -16,7 +16,7 @@ type Problems = readonly string[] | 'skipped';
 type Play = (random: () => number, stageOf: StageOf) => Promise<Problems>;
 
 const dayMs = 86_400_000;
-const faultyMs = 5_000;
+const faultyMs = 6_000;
 const smallFiles = ['max-size 1M', 'move-to acct/moved'];
 
 const plays: Readonly<Record<string, Play>> = {
@@ -85,7 +85,7 @@ async function playRealErrors(_random: () => number, stageOf: StageOf): Promise<
   // Counted in each thread: the start, with fewer calls, is left alone. -D: the daemon stays our child.
   const injections = ['pwritev', 'fdatasync', 'fsync'].flatMap((call) => [
     '-e',
-    `inject=${call}:error=EIO:when=30+9`,
+    `inject=${call}:error=EIO:when=30+5`,
   ]);
   const strace = ['strace', '-D', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null'];
   await stage.start({}, [...strace, '-e', 'trace=pwritev,fdatasync,fsync', ...injections]);
@@ -121,7 +121,7 @@ async function playFullDisk(random: () => number, stageOf: StageOf): Promise<Pro
   const isStrangers = random() < 0.5;
   const dies = random() < 0.3;
   await stage.start();
-  await loadedTo(stage, 50);
+  await loadedTo(stage, 50, { sizeBytes: 20_000 });
   if (isStrangers) writeAll(ballast);
   else stage.notes.push('with our own mail');
   if (!(await waitUntil(() => stage.faults > 5, reachMaxMs))) return ['the disk was not filled'];

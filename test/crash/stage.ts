@@ -48,6 +48,7 @@ export class Stage {
   readonly #sink: Sink;
   readonly #launched: Daemon[] = [];
   #injector: Injector | undefined;
+  #isOver = false;
   /** Deaths by our hand, of one process or of all. */
   kills = 0;
   /** What else is to be said of the round. */
@@ -94,6 +95,7 @@ export class Stage {
   }
 
   launch(order: Omit<CrashOrder, 'folder'> = {}, through: LaunchOptions['through'] = []): Daemon {
+    if (this.#isOver) throw new Error('the round was ended');
     rmSync(join(this.#folder, firedFile), { force: true });
     const environment = {
       NODE_OPTIONS: `--import=${preload}`,
@@ -192,6 +194,7 @@ export class Stage {
 
   /** Leaves nothing running; the site goes unless it is wanted. */
   async end(keepsSite: boolean): Promise<void> {
+    this.#isOver = true;
     await this.#injector?.stop(0);
     // Also those that are dead: an engine may have outlived its supervisor.
     for (const daemon of this.#launched) await daemon.kill();
