@@ -9,6 +9,7 @@ import { Socket } from 'node:net';
 
 export type Door =
   | 'open'
+  | 'read'
   | 'write'
   /** fdatasync of a file. */
   | 'sync'
@@ -118,6 +119,7 @@ function watchDisk(watcher: Watcher, fileHandle: object): void {
     return passed(watcher, passing, original);
   });
   const plain: readonly (readonly [string, Door])[] = [
+    ['read', 'read'],
     ['datasync', 'sync'],
     ['sync', 'syncFolder'],
     ['truncate', 'truncate'],

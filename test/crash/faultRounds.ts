@@ -37,7 +37,7 @@ export function playFault(name: string, random: () => number, stageOf: StageOf):
 }
 
 function faultOf(kind: FaultOrder['kind'], random: () => number): FaultOrder {
-  return { kind, seed: Math.floor(random() * 0x7fff_ffff) };
+  return { kind, seed: Math.floor(random() * 0x7fff_ffff), oneIn: 6 };
 }
 
 async function loadedTo(stage: Stage, stored: number, load: Partial<InjectorOptions> = {}): Promise<void> {
@@ -65,7 +65,7 @@ async function playErrors(random: () => number, stageOf: StageOf): Promise<Probl
   }
   await stage.kill();
   for (let start = 1; start <= 3; start++) {
-    const daemon = stage.launch({ fault: { ...fault, seed: fault.seed + start } });
+    const daemon = stage.launch({ fault: { ...fault, seed: fault.seed + start, oneIn: 300 } });
     const greeted = await daemon.greeted().then(
       () => true,
       () => false,

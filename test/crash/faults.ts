@@ -9,19 +9,21 @@ export interface FaultOrder {
    */
   readonly kind: 'eio' | 'slow' | 'lie';
   readonly seed: number;
+  /** `eio`: how many operations one fails of. */
+  readonly oneIn: number;
 }
 
 const slowSyncMs = 50;
-/** How many operations of a kind one fails of. */
-const oneIn: Partial<Record<Passing['door'], number>> = {
-  write: 6,
-  sync: 6,
-  syncFolder: 6,
-  rename: 6,
-  unlink: 6,
-  truncate: 6,
-  open: 20,
-};
+const failing: readonly Passing['door'][] = [
+  'write',
+  'sync',
+  'syncFolder',
+  'rename',
+  'unlink',
+  'truncate',
+  'open',
+  'read',
+];
 
 /** What happens to a passing; undefined: nothing of the kind. */
 export function faultsOf(order: FaultOrder): (passing: Passing) => Verdict | undefined {
@@ -32,8 +34,7 @@ export function faultsOf(order: FaultOrder): (passing: Passing) => Verdict | und
   }
   if (order.kind === 'lie') return (passing) => (passing.isSynced ? { does: 'nothing' } : undefined);
   return ({ door }) => {
-    const every = oneIn[door];
-    if (every === undefined || random() * every >= 1) return undefined;
+    if (!failing.includes(door) || random() * order.oneIn >= 1) return undefined;
     if (door === 'write')
       return { code: 'EIO', does: (['nothing', 'half', 'all'] as const)[draw(random, 3)]! };
     // A failed open holds no descriptor; the rest may have been done before it failed.

@@ -167,7 +167,10 @@ export class Stage {
     ledger.accounting = await accountingOf(site);
     const violations = this.violations();
     const log = await readFile(join(site.folder, 'penstock.log'), 'utf8').catch(() => '');
-    const crashes = log.split('\n').filter((line) => line.includes('"engine.crashed"'));
+    // An engine whose supervisor dies while it begins to listen ends in EPIPE: it would have ended anyway.
+    const crashes = log
+      .split('\n')
+      .filter((line) => line.includes('"engine.crashed"') && !line.includes('"write EPIPE"'));
     return [
       ...(isDrained ? [] : [`not drained within ${drainMaxMs / 1000} s`]),
       ...(exitCode === 0 ? [] : [`the daemon stopped with ${exitCode}; it said: ${this.daemon.said}`]),
