@@ -172,6 +172,7 @@ export class Engine {
     if (recovered.kind === 'disk') {
       return { kind: 'failed', code: recovered.code, message: `${spoolFolder}: ${recovered.code}` };
     }
+    let started: Engine | undefined;
     const spool = new SegmentSpool(
       ports,
       spoolFolder,
@@ -182,7 +183,10 @@ export class Engine {
         sizes: options.spoolSizes,
       },
       {
-        published: options.published,
+        published: (watermark) => {
+          options.published(watermark);
+          if (started !== undefined) started.#sendings.published();
+        },
         failed: (code, segment) => ports.log.write('error', 'spool.failed', { code, segment }),
       },
     );
@@ -190,6 +194,7 @@ export class Engine {
     // Without an answer of the disk nobody is held.
     const deadly = await takeDeadly(ports.disk, spoolFolder).catch(() => new Set<string>());
     const engine = new Engine(ports, config, spool, options.guard ?? noGuard);
+    started = engine;
     ports.log.write('info', 'spool.recovered', {
       messages: recovered.owed.size,
       segments: recovered.segments.length,

@@ -62,6 +62,7 @@ export class Sendings implements SendingSetup {
   #isStepping = false;
   #again = false;
   #isStopping = false;
+  #wasStalled = false;
   /** Past bounce-after, and their envelopes on disk only. */
   readonly overdue: Overdue;
 
@@ -106,6 +107,16 @@ export class Sendings implements SendingSetup {
     this.#isStepping = false;
   }
 
+  /** More outcomes are durable. */
+  published(): void {
+    if (this.#wasStalled && !this.#isStalled(this.clock.monotonicMs())) this.changed();
+  }
+
+  #isStalled(nowMs: number): boolean {
+    this.#wasStalled = this.#parts.spool.outcomesStalled(nowMs);
+    return this.#wasStalled;
+  }
+
   tick(nowMs: number): void {
     for (const sendings of this.#open.values()) for (const sending of sendings) sending.tick(nowMs);
     this.#forgetOldErrors(nowMs);
@@ -132,9 +143,9 @@ export class Sendings implements SendingSetup {
 
   #step(): void {
     const nowMs = this.clock.monotonicMs();
-    const { scheduler, spool } = this.#parts;
+    const { scheduler } = this.#parts;
     // Without durable outcomes every delivery would be one to repeat (architecture 5).
-    if (spool.outcomesStalled(nowMs)) return;
+    if (this.#isStalled(nowMs)) return;
     const { open, offer, close, expired, retryClocks, wakeAtMs } = scheduler.step(nowMs);
     for (const queue of open) this.#start(queue);
     for (const queue of offer) this.#idleOf(queue)?.offer();
@@ -183,7 +194,7 @@ export class Sendings implements SendingSetup {
   take(sending: Sending): Batch | 'wait' | 'close' {
     if (this.#isStopping) return 'close';
     const nowMs = this.clock.monotonicMs();
-    if (this.#parts.spool.outcomesStalled(nowMs)) return 'wait';
+    if (this.#isStalled(nowMs)) return 'wait';
     return this.#parts.scheduler.take(sending.queue, nowMs);
   }
 

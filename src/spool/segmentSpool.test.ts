@@ -313,6 +313,16 @@ test('outcomes have stalled when one of them is not durable after 5 s', async ()
   expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
 });
 
+test('outcomes have stalled when very many wait for a disk that does not keep up', async () => {
+  const stored = await store(2000, 100);
+  for (let index = 0; index < 1023; index++) put(stored, 'deferred', index);
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
+  put(stored, 'deferred', 1023);
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(true);
+  await publishEvents();
+  expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
+});
+
 test('what was put is counted until it is published', async () => {
   const message = messageOf(spool.nextId(), { bodyBytes: 300 });
   spool.putMessage(message, { answer: () => undefined, owed: () => undefined });

@@ -27,6 +27,8 @@ import type {
 } from './spool.ts';
 
 const outcomesStalledMs = 5000;
+/** A sync is forced at a quarter of this; so many wait only for a disk that does not keep up. */
+const unsyncedOutcomesMax = 1024;
 
 export interface SpoolOptions {
   readonly durability: Durability;
@@ -186,7 +188,9 @@ export class SegmentSpool implements Spool {
   }
 
   outcomesStalled(nowMs: number): boolean {
-    return nowMs - this.#writer.oldestNoteMs > outcomesStalledMs;
+    return (
+      this.unsyncedEvents >= unsyncedOutcomesMax || nowMs - this.#writer.oldestNoteMs > outcomesStalledMs
+    );
   }
 
   async read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure> {

@@ -54,7 +54,10 @@ export interface Spool {
   readonly pendingBytes: number;
   /** Outcomes given and not yet published: each is a possible duplicate should the power fail now. */
   readonly unsyncedEvents: number;
-  /** True when no outcome became durable for 5 s: then no new delivery starts. */
+  /**
+   * True when no outcome became durable for 5 s, or very many wait: then no new delivery starts, for each
+   * is a possible duplicate.
+   */
   outcomesStalled(nowMs: number): boolean;
   /** Publishes what was put, then closes. Nothing may be put afterwards. */
   close(): Promise<void>;

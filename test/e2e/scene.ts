@@ -8,6 +8,7 @@ import {
   accountingRecords,
   type CommandResult,
   Daemon,
+  type LaunchOptions,
   makeSite,
   runPenstock,
   type Site,
@@ -67,14 +68,13 @@ export class Scene {
     return scene;
   }
 
-  async start(): Promise<void> {
-    this.daemon = await Daemon.start(this.site);
-    this.#started.push(this.daemon);
+  async start(options: LaunchOptions = {}): Promise<void> {
+    await this.launch(options).greeted();
   }
 
   /** Starts it without waiting for anything. */
-  launch(): Daemon {
-    this.daemon = Daemon.launch(this.site);
+  launch(options: LaunchOptions = {}): Daemon {
+    this.daemon = Daemon.launch(this.site, options);
     this.#started.push(this.daemon);
     return this.daemon;
   }
