@@ -78,6 +78,13 @@ test('wherever a bit of the records flips, all are found but the one that was hi
   );
 });
 
+test('each place that cannot be read is told by itself', async () => {
+  const damagedBytes = bytes.slice();
+  for (const hit of [0, 3]) damagedBytes[blockBytes + batchHeaderBytes + places[hit]!.at + 9]! ^= 1;
+  const found = await salvaged(damagedBytes);
+  expect(found).toEqual(whole.map((record, i) => (i === 0 || i === 3 ? 'gap' : record)));
+});
+
 test('without its header every record is found, and there may have been more', async () => {
   const found = await salvaged(flipped(blockBytes + 5));
   expect(found.filter((one) => one !== 'gap')).toEqual(whole);
