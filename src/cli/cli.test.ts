@@ -304,6 +304,7 @@ const daemonStatus: StatusReport = {
     folder: '/var/spool/penstock',
     messages: 1e9,
     recipients: 1e9,
+    held: 1e9,
     segments: 1,
     unsyncedOutcomes: 0,
     isFull: false,

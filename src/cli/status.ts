@@ -38,6 +38,9 @@ export function statusLines(report: StatusReport): string[] {
     ),
     ['spool', `${spool.folder}  ${spool.messages} messages, ${spool.recipients} recipients owed`],
     ...(spool.isFull ? [fullLine] : []),
+    ...(spool.held === 0
+      ? []
+      : [['held back', `${spool.held} messages: see "penstock spool quarantine list"`] as const]),
     ['durability', report.durability],
     [
       'queues',

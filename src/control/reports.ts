@@ -1,5 +1,5 @@
 /**
- * What the daemon's handlers answer, by verb: `status`, `queue.list`, `stop`. Each is printed as is
+ * What the daemon's handlers answer, by verb: `status`, `queue.list`, `quarantine.list`, ... Each is printed as is
  * under `--json`; the schema number rises when a field changes its meaning or goes.
  */
 export interface StatusReport {
@@ -65,8 +65,11 @@ export interface ListenerReport {
 
 export interface SpoolReport {
   readonly folder: string;
+  /** Scheduled for delivery, with their recipients. */
   readonly messages: number;
   readonly recipients: number;
+  /** Messages of which something is kept back from delivery. */
+  readonly held: number;
   /** Files of at most some 64 MiB. */
   readonly segments: number;
   /** Possible duplicates, should the power fail now. */
@@ -106,6 +109,41 @@ export interface QueueReport {
   readonly nextTryMs: number | undefined;
   /** The last deferral's reply, or ''. */
   readonly lastError: string;
+}
+
+export interface QuarantineListReport {
+  readonly schema: 'penstock.quarantineList/1';
+  /** false: read from the folders of a daemon that is stopped. */
+  readonly isRunning: boolean;
+  /** Messages that are held; of very many only the first are told. */
+  readonly total: number;
+  readonly messages: readonly QuarantinedReport[];
+  /** Engines that did not answer: what they hold is missing above. */
+  readonly unanswered: readonly EngineStateReport[];
+}
+
+export interface QuarantinedReport {
+  /** `engine-1`: ids are given by each engine for itself. */
+  readonly engine: string;
+  readonly id: string;
+  readonly vmta: string;
+  /** Wall milliseconds; undefined: not known any more. */
+  readonly timeQueuedMs: number | undefined;
+  /** How many are held. */
+  readonly recipients: number;
+  /** Theirs; of very many only the first. */
+  readonly domains: readonly string[];
+  /** `damaged`, `deadly`, `doubtful` (docs/spool.md). */
+  readonly heldFor: readonly string[];
+}
+
+export interface QuarantineReleaseReport {
+  readonly schema: 'penstock.quarantineRelease/1';
+  /** That are tried again. */
+  readonly messages: number;
+  readonly recipients: number;
+  /** Engines that did not answer: what they hold may be held still. */
+  readonly unanswered: readonly EngineStateReport[];
 }
 
 export interface StopReport {

@@ -5,7 +5,7 @@ import { compileDomainSettings } from '../config/domainSettings.ts';
 import { planListeners } from '../listener/listenerPlan.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Envelope } from '../message/envelope.ts';
-import { formatMessageId } from '../message/messageId.ts';
+import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import { formatDateTime } from '../protocol/dateTime.ts';
 import { replies } from '../protocol/replies.ts';
 import { receivedField } from '../protocol/traceHeader.ts';
@@ -15,15 +15,14 @@ import { Scheduler } from '../queue/scheduler.ts';
 import { compileRouting, type Routing } from '../routing/routing.ts';
 import type { ReceivedMessage, StoredAnswer } from '../session/serverSession.ts';
 import type { SpoolSizes } from '../spool/frame.ts';
-import type { OwedAfterRestart } from '../spool/owed.ts';
 import type { FoundQueueState } from '../spool/owedIndex.ts';
-import { recover } from '../spool/recovery.ts';
+import { type Recovered, recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
 import type { Durability } from '../spool/spool.ts';
 import { HeldContent } from './heldContent.ts';
 import { EngineMail } from './owedMail.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
-import { Quarantine } from './quarantine.ts';
+import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
 import { type Injector, type ListenerCounts, Receptions } from './reception.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
 
@@ -54,8 +53,11 @@ export interface EngineOptions {
 
 export interface EngineReport {
   readonly listeners: readonly ListenerCounts[];
+  /** Scheduled for delivery. */
   readonly messages: number;
   readonly recipients: number;
+  /** Messages of which something is kept back from delivery. */
+  readonly held: number;
   readonly queues: number;
   readonly outgoingConnections: number;
   readonly outcomes: OutcomeCounts;
@@ -68,6 +70,17 @@ export interface EngineReport {
 export interface QueueState extends QueueSummary {
   /** Why it waits, or ''. */
   readonly lastError: string;
+}
+
+/** What is kept back from delivery: the first messages, and how many there are. */
+export interface QuarantineView {
+  readonly total: number;
+  readonly messages: readonly QuarantinedSummary[];
+}
+
+export interface ReleaseCounts {
+  readonly messages: number;
+  readonly recipients: number;
 }
 
 /** Why an engine did not start; nothing was accepted. */
@@ -95,6 +108,7 @@ export class Engine {
   readonly #receptions: Receptions;
   readonly #sendings: Sendings;
   readonly #quarantine: Quarantine;
+  readonly #mail: EngineMail;
   readonly #durabilities: readonly Durability[];
   #listening: readonly Listening[] = [];
   #isStopped = false;
@@ -143,15 +157,14 @@ export class Engine {
       quarantine: this.#quarantine,
       guard,
     });
-    spool.ownedBy(
-      new EngineMail({
-        clock: ports.clock,
-        scheduler: this.#scheduler,
-        overdue: this.#sendings.overdue,
-        quarantine: this.#quarantine,
-        log: ports.log,
-      }),
-    );
+    this.#mail = new EngineMail({
+      clock: ports.clock,
+      scheduler: this.#scheduler,
+      overdue: this.#sendings.overdue,
+      quarantine: this.#quarantine,
+      log: ports.log,
+    });
+    spool.ownedBy(this.#mail);
   }
 
   /** Recovers the spool, takes up what it owes, then listens. */
@@ -195,13 +208,8 @@ export class Engine {
     const deadly = await takeDeadly(ports.disk, spoolFolder).catch(() => new Set<string>());
     const engine = new Engine(ports, config, spool, options.guard ?? noGuard);
     started = engine;
-    ports.log.write('info', 'spool.recovered', {
-      messages: recovered.owed.size,
-      segments: recovered.segments.length,
-      droppedBatches: recovered.droppedBatches,
-      epoch: recovered.epoch,
-    });
-    for (const owed of recovered.owed) engine.#takeUp(owed, deadly);
+    for (const owed of recovered.owed) engine.#mail.takeUp(owed, deadly);
+    tellRecovered(ports.log, recovered, options.recorded, engine.#quarantine.size);
     engine.#restoreRetries(recovered.owed.queueStates.values());
     try {
       if (options.accepts) await engine.#listen();
@@ -253,6 +261,7 @@ export class Engine {
       listeners: this.#receptions.counts,
       messages,
       recipients,
+      held: this.#quarantine.size,
       queues,
       outgoingConnections: this.#sendings.open,
       outcomes: this.#sendings.counts,
@@ -268,6 +277,23 @@ export class Engine {
     }
   }
 
+  /** The oldest of what is kept back, at most so many messages. */
+  quarantined(messagesMax: number): QuarantineView {
+    const first = this.#quarantine.all().slice(0, messagesMax);
+    return { total: this.#quarantine.size, messages: first.map(quarantinedSummary) };
+  }
+
+  /** Lets what is kept back of a message be tried again, now; of all of them without an id. */
+  release(id?: MessageId): ReleaseCounts {
+    const ids = id === undefined ? this.#quarantine.all().map((message) => message.id) : [id];
+    const recipients = this.#isStopped ? [] : ids.map((one) => this.#mail.release(one));
+    this.#sendings.changed();
+    return {
+      messages: recipients.filter((count) => count > 0).length,
+      recipients: recipients.reduce((sum, count) => sum + count, 0),
+    };
+  }
+
   async #listen(): Promise<void> {
     const listening: Listening[] = [];
     try {
@@ -280,40 +306,6 @@ export class Engine {
       throw error;
     }
     this.#listening = listening;
-  }
-
-  /** What the spool owed at the start. */
-  #takeUp(message: OwedAfterRestart, deadly: ReadonlySet<string>): void {
-    const { clock, log } = this.#ports;
-    const nowMs = clock.wallMs();
-    if (deadly.size > 0 && deadly.has(formatMessageId(message.id))) {
-      log.write('error', 'message.deadly', { id: formatMessageId(message.id) });
-      const held = message.recipients.map((one) => ({ ...one, heldFor: 'deadly' as const }));
-      this.#quarantine.hold({ ...message, recipients: held }, 'deadly');
-      return;
-    }
-    const recipients = message.recipients.filter(({ heldFor }) => heldFor === undefined);
-    if (recipients.length < message.recipients.length) {
-      const held = message.recipients.filter(({ heldFor }) => heldFor !== undefined);
-      this.#quarantine.take({ ...message, recipients: held });
-    }
-    if (recipients.length === 0) return;
-    const { id, location, vmta, timeQueuedMs } = message;
-    this.#scheduler.add(
-      {
-        id,
-        location,
-        vmta,
-        ageMs: Math.max(0, nowMs - timeQueuedMs),
-        recipients: recipients.map(({ index, domain, attempts, nextTryMs }) => ({
-          index,
-          domain,
-          attempts,
-          nextTryInMs: Math.max(0, nextTryMs - nowMs),
-        })),
-      },
-      clock.monotonicMs(),
-    );
   }
 
   /** Said in the log when it changes: refused clients see it only as 452. */
@@ -428,4 +420,26 @@ export class Engine {
       if (!this.#isStopped) this.#tick();
     });
   }
+}
+
+/** What a start found, and what of it is no more. */
+function tellRecovered(
+  log: Log,
+  { owed, segments, ...recovered }: Recovered,
+  recorded: BatchPosition,
+  held: number,
+): void {
+  const { droppedBatches, epoch, damages, isCutShort } = recovered;
+  for (const { segment, at, sizeBytes } of damages) {
+    log.write('error', 'spool.damaged', { segment, at, sizeBytes });
+  }
+  if (isCutShort) log.write('error', 'spool.cutShort', { recorded });
+  log.write('info', 'spool.recovered', {
+    messages: owed.size,
+    held,
+    segments: segments.length,
+    droppedBatches,
+    damages: damages.length,
+    epoch,
+  });
 }

@@ -1,11 +1,13 @@
 import type { Clock, Log } from '../base/ports.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
+import type { MessageHandle } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { OwedMail, OwedMessage } from '../spool/copyForward.ts';
+import type { OwedAfterRestart } from '../spool/owed.ts';
 import type { SnapshotRecipient } from '../spool/record.ts';
 import type { Overdue } from './overdue.ts';
-import type { Quarantine } from './quarantine.ts';
+import type { Quarantine, Quarantined } from './quarantine.ts';
 
 export interface OwedMailParts {
   readonly clock: Clock;
@@ -15,40 +17,73 @@ export interface OwedMailParts {
   readonly log: Log;
 }
 
-/** No scheduler knows it, or not any more. */
-const noHandle = -1;
-
 /** Everything this engine owes: scheduled, overdue, in quarantine. */
 export class EngineMail implements OwedMail {
   readonly #parts: OwedMailParts;
   /** Found so while they were to be copied. An attempt at delivery will find the same, and hold them. */
   readonly #damaged = new Set<string>();
+  /**
+   * The scheduler's names for the messages of the segment that is copied. One that was released has more than
+   * one of them when some of its recipients were not held.
+   */
+  readonly #handles = new Map<string, MessageHandle[]>();
 
   constructor(parts: OwedMailParts) {
     this.#parts = parts;
   }
 
+  /** What the spool owed at the start: scheduled, or held where the spool remembers that, or it is `deadly`. */
+  takeUp(message: OwedAfterRestart, deadly: ReadonlySet<string>): void {
+    if (deadly.size > 0 && deadly.has(formatMessageId(message.id))) {
+      this.#holdDeadly(message);
+      return;
+    }
+    const held = message.recipients.filter(({ heldFor }) => heldFor !== undefined);
+    if (held.length > 0) this.#parts.quarantine.take({ ...message, recipients: held });
+    const recipients = message.recipients.filter(({ heldFor }) => heldFor === undefined);
+    if (recipients.length > 0) this.#schedule({ ...message, recipients });
+  }
+
+  #holdDeadly(message: OwedAfterRestart): void {
+    const { quarantine, log } = this.#parts;
+    log.write('error', 'message.deadly', { id: formatMessageId(message.id) });
+    const recipients = message.recipients.map((one) => ({ ...one, heldFor: 'deadly' as const }));
+    quarantine.hold({ ...message, recipients }, 'deadly');
+  }
+
+  /** What is held of a message may be tried from now on. How many recipients; 0: nothing of it is held. */
+  release(id: MessageId): number {
+    const message = this.#parts.quarantine.release(id);
+    if (message === undefined) return 0;
+    const recipients = message.recipients.map((recipient) => ({ ...recipient, nextTryMs: 0 }));
+    const handle = this.#schedule({ ...message, recipients });
+    // Its segment may be on its way elsewhere at this moment.
+    this.#handles.get(formatMessageId(id))?.push(handle);
+    return recipients.length;
+  }
+
   owedIn(segment: number): readonly OwedMessage[] {
     const { scheduler, overdue, quarantine } = this.#parts;
-    const elsewhere = [...overdue.waiting, ...quarantine.all()].filter(
-      ({ location }) => location.segment === segment,
-    );
     const owed = new Map<string, OwedMessage>();
-    const add = (handle: number, id: MessageId, location: SpoolLocation): void => {
+    this.#handles.clear();
+    const add = (id: MessageId, location: SpoolLocation, handles: readonly MessageHandle[]): void => {
       const key = formatMessageId(id);
       const held = quarantine.get(id)?.recipients ?? [];
       const isDamaged = this.#damaged.has(key) || held.some(({ heldFor }) => heldFor === 'damaged');
-      owed.set(key, { handle, id, location, isDamaged });
+      owed.set(key, { id, location, isDamaged });
+      this.#handles.set(key, [...(this.#handles.get(key) ?? []), ...handles]);
     };
-    for (const { id, location } of elsewhere) add(noHandle, id, location);
-    for (const { handle, id, location } of scheduler.standing.messagesIn(segment)) add(handle, id, location);
+    for (const { id, location } of [...overdue.waiting, ...quarantine.all()]) {
+      if (location.segment === segment) add(id, location, []);
+    }
+    for (const { handle, id, location } of scheduler.standing.messagesIn(segment))
+      add(id, location, [handle]);
     return [...owed.values()];
   }
 
   recipientsOf(messages: readonly OwedMessage[]): readonly (readonly SnapshotRecipient[])[] {
-    const { clock, scheduler, overdue, quarantine } = this.#parts;
-    const nowMs = clock.wallMs();
-    const scheduled = scheduler.standing.recipientsOf(messages, clock.monotonicMs());
+    const { overdue, quarantine } = this.#parts;
+    const scheduled = this.#scheduledOf(messages);
     const late = new Map<string, SnapshotRecipient[]>();
     const segments = new Set(messages.map(({ location }) => location.segment));
     for (const { id, location, recipientIndex, attempts } of overdue.waiting) {
@@ -57,24 +92,24 @@ export class EngineMail implements OwedMail {
       recipients.push({ index: recipientIndex, attempts, nextTryMs: 0, heldFor: undefined });
       late.set(formatMessageId(id), recipients);
     }
-    return messages.map(({ id }, i) => [
-      ...scheduled[i]!.map(({ index, attempts, nextTryInMs }) => ({
-        index,
-        attempts,
-        nextTryMs: nextTryInMs === 0 ? 0 : nowMs + nextTryInMs,
-        heldFor: this.#damaged.has(formatMessageId(id)) ? ('damaged' as const) : undefined,
-      })),
-      ...(late.get(formatMessageId(id)) ?? []),
-      ...(quarantine.get(id)?.recipients ?? []),
-    ]);
+    return messages.map(({ id }) => {
+      const key = formatMessageId(id);
+      return [
+        ...(scheduled.get(key) ?? []),
+        ...(late.get(key) ?? []),
+        ...(quarantine.get(id)?.recipients ?? []),
+      ];
+    });
   }
 
   moved(message: OwedMessage, to: SpoolLocation): void {
     const { scheduler, overdue, quarantine } = this.#parts;
-    this.#damaged.delete(formatMessageId(message.id));
-    scheduler.standing.moved(message, to);
-    overdue.moved(message.id, to);
-    quarantine.moved(message.id, to);
+    const { id, location } = message;
+    const key = formatMessageId(id);
+    this.#damaged.delete(key);
+    for (const handle of this.#handles.get(key) ?? []) scheduler.standing.moved({ handle, id, location }, to);
+    overdue.moved(id, to);
+    quarantine.moved(id, to);
   }
 
   damaged({ id, location }: OwedMessage): void {
@@ -85,5 +120,49 @@ export class EngineMail implements OwedMail {
       segment: location.segment,
       code: 'damaged',
     });
+  }
+
+  #schedule({ id, location, vmta, timeQueuedMs, recipients }: Quarantined): MessageHandle {
+    const { clock, scheduler } = this.#parts;
+    const nowMs = clock.wallMs();
+    return scheduler.add(
+      {
+        id,
+        location,
+        vmta,
+        ageMs: Math.max(0, nowMs - timeQueuedMs),
+        recipients: recipients.map(({ index, domain, attempts, nextTryMs }) => ({
+          index,
+          domain,
+          attempts,
+          nextTryInMs: Math.max(0, nextTryMs - nowMs),
+        })),
+      },
+      clock.monotonicMs(),
+    );
+  }
+
+  #scheduledOf(messages: readonly OwedMessage[]): ReadonlyMap<string, readonly SnapshotRecipient[]> {
+    const { clock, scheduler } = this.#parts;
+    const nowMs = clock.wallMs();
+    const standing = messages.flatMap((message) =>
+      (this.#handles.get(formatMessageId(message.id)) ?? []).map((handle) => ({ ...message, handle })),
+    );
+    const recipients = scheduler.standing.recipientsOf(standing, clock.monotonicMs());
+    const scheduled = new Map<string, SnapshotRecipient[]>();
+    standing.forEach(({ id }, i) => {
+      const key = formatMessageId(id);
+      const known = scheduled.get(key) ?? [];
+      scheduled.set(key, known);
+      for (const { index, attempts, nextTryInMs } of recipients[i]!) {
+        known.push({
+          index,
+          attempts,
+          nextTryMs: nextTryInMs === 0 ? 0 : nowMs + nextTryInMs,
+          heldFor: this.#damaged.has(key) ? 'damaged' : undefined,
+        });
+      }
+    });
+    return scheduled;
   }
 }

@@ -5,6 +5,31 @@ import type { Spool } from '../spool/spool.ts';
 /** A message, with those of its recipients that are kept back from delivery. */
 export type Quarantined = Pick<OwedAfterRestart, 'id' | 'location' | 'vmta' | 'timeQueuedMs' | 'recipients'>;
 
+/** What is told of a message that is held: it may have recipients by the thousand. */
+export interface QuarantinedSummary extends Pick<Quarantined, 'id' | 'vmta'> {
+  /** Wall time; undefined: not known any more. */
+  readonly timeQueuedMs: number | undefined;
+  readonly recipients: number;
+  /** The first of theirs. */
+  readonly domains: readonly string[];
+  readonly heldFor: readonly HoldReason[];
+}
+
+const domainsMax = 10;
+
+/** Of those recipients that are held. */
+export function quarantinedSummary({ id, vmta, timeQueuedMs, recipients }: Quarantined): QuarantinedSummary {
+  const held = recipients.filter(({ heldFor }) => heldFor !== undefined);
+  return {
+    id,
+    vmta,
+    timeQueuedMs: timeQueuedMs === 0 ? undefined : timeQueuedMs,
+    recipients: held.length,
+    domains: [...new Set(held.map(({ domain }) => domain))].slice(0, domainsMax),
+    heldFor: [...new Set(held.flatMap(({ heldFor }) => heldFor ?? []))],
+  };
+}
+
 /** Messages that are owed and not tried: no scheduler knows them. The spool remembers them. */
 export class Quarantine {
   readonly #spool: Pick<Spool, 'hold'>;
@@ -46,5 +71,10 @@ export class Quarantine {
 
   all(): readonly Quarantined[] {
     return [...this.#messages.values()];
+  }
+
+  /** Messages. */
+  get size(): number {
+    return this.#messages.size;
   }
 }

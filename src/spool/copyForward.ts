@@ -3,10 +3,8 @@ import type { MessageId } from '../message/messageId.ts';
 import type { BodyPlace, SnapshotRecipient } from './record.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A message that still owes something, as its queue knows it. */
+/** A message that still owes something. */
 export interface OwedMessage {
-  /** The queue's own name for it. */
-  readonly handle: number;
   readonly id: MessageId;
   readonly location: SpoolLocation;
   /** Known: its content is copied as it is, and said to be damaged. */

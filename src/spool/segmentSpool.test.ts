@@ -345,7 +345,7 @@ class OneOwed implements OwedMail {
   owedIn(segment: number): ReturnType<OwedMail['owedIn']> {
     const { location, isDamaged } = this;
     const { id } = this.stored.message.envelope;
-    return location.segment === segment ? [{ handle: 1, id, location, isDamaged }] : [];
+    return location.segment === segment ? [{ id, location, isDamaged }] : [];
   }
 
   recipientsOf(messages: Parameters<OwedMail['recipientsOf']>[0]): ReturnType<OwedMail['recipientsOf']> {

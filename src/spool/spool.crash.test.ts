@@ -315,9 +315,9 @@ class World implements OwedMail {
   }
 
   owedIn(segment: number): readonly OwedMessage[] {
-    return [...this.messages.values()].flatMap(({ put, location, recipients }, handle) => {
+    return [...this.messages.values()].flatMap(({ put, location, recipients }) => {
       const isOwed = location?.segment === segment && recipients.some(({ outcome }) => outcome === 'none');
-      return isOwed ? [{ handle, id: put.envelope.id, location, isDamaged: false }] : [];
+      return isOwed ? [{ id: put.envelope.id, location, isDamaged: false }] : [];
     });
   }
 

@@ -49,6 +49,7 @@ export function statusReport(facts: DaemonFacts, engines: readonly EngineView[])
       folder: resolve(config.spools[0]!.value),
       messages: sum(({ messages }) => messages),
       recipients: sum(({ recipients }) => recipients),
+      held: sum(({ held }) => held),
       segments: sum(({ segments }) => segments),
       unsyncedOutcomes: sum(({ unsyncedOutcomes }) => unsyncedOutcomes),
       isFull: reports.some(({ isFull }) => isFull),

@@ -1,8 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
-import type { EngineReport, QueueState } from '../engine/engine.ts';
 import type { Watermark } from '../message/batchPosition.ts';
-import type { FromEngine, ToEngine } from './engineMessages.ts';
+import type { Answers, FromEngine, Question, ToEngine } from './engineMessages.ts';
 
 /** How `main.js` is told to be an engine. Not for people. */
 export const engineWord = 'engine';
@@ -99,13 +98,8 @@ export class EngineChild {
   }
 
   /** undefined: it has not started, not answered for 5 s, or is gone. */
-  report(): Promise<EngineReport | undefined> {
-    return this.#ask('report') as Promise<EngineReport | undefined>;
-  }
-
-  /** undefined as with `report`. */
-  queues(): Promise<readonly QueueState[] | undefined> {
-    return this.#ask('queues') as Promise<readonly QueueState[] | undefined>;
+  ask<Q extends Question>(question: Q): Promise<Answers[Q['about']] | undefined> {
+    return this.#ask(question) as Promise<Answers[Q['about']] | undefined>;
   }
 
   /** Asks it to finish; after `maxMs` it is killed. What it accepted is in its spool either way. */
@@ -116,7 +110,7 @@ export class EngineChild {
     clearTimeout(timer);
   }
 
-  #ask(about: 'report' | 'queues'): Promise<unknown> {
+  #ask(question: Question): Promise<unknown> {
     return new Promise((resolve) => {
       const ask = this.#nextAsk++;
       const timer = setTimeout(() => this.#answered(ask, undefined), answerMaxMs);
@@ -124,7 +118,7 @@ export class EngineChild {
         clearTimeout(timer);
         resolve(answer);
       });
-      this.tell({ kind: 'ask', ask, about });
+      this.tell({ kind: 'ask', ask, question });
     });
   }
 

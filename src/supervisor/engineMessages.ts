@@ -1,6 +1,23 @@
 import type { Config } from '../config/config.ts';
-import type { EngineReport, QueueState } from '../engine/engine.ts';
+import type { EngineReport, QuarantineView, QueueState, ReleaseCounts } from '../engine/engine.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
+import type { MessageId } from '../message/messageId.ts';
+
+/** What an engine is asked. */
+export type Question =
+  | { readonly about: 'report' }
+  | { readonly about: 'queues' }
+  | { readonly about: 'quarantined'; readonly messagesMax: number }
+  /** `id` undefined: of all messages. */
+  | { readonly about: 'release'; readonly id: MessageId | undefined };
+
+/** What it answers, by what it was asked about. */
+export interface Answers {
+  readonly report: EngineReport;
+  readonly queues: readonly QueueState[];
+  readonly quarantined: QuarantineView;
+  readonly release: ReleaseCounts;
+}
 
 /** What the supervisor tells an engine process. Structured clone: plain data only. */
 export type ToEngine =
@@ -15,7 +32,7 @@ export type ToEngine =
       readonly isCareful: boolean;
     }
   | { readonly kind: 'recorded'; readonly position: BatchPosition }
-  | { readonly kind: 'ask'; readonly ask: number; readonly about: 'report' | 'queues' }
+  | { readonly kind: 'ask'; readonly ask: number; readonly question: Question }
   | { readonly kind: 'stop' };
 
 /** What an engine process tells the supervisor. */
@@ -32,6 +49,6 @@ export type FromEngine =
   | {
       readonly kind: 'answer';
       readonly ask: number;
-      readonly answer: EngineReport | readonly QueueState[] | undefined;
+      readonly answer: Answers[keyof Answers] | undefined;
     }
   | { readonly kind: 'stopped' };

@@ -7,10 +7,10 @@ import { openLog, type SystemLog, standardErrorLog } from '../base/node/log.ts';
 import { systemNet } from '../base/node/net.ts';
 import { systemRandom } from '../base/node/random.ts';
 import { scratchFile } from '../base/node/scratch.ts';
-import { Engine, type EngineReport, type QueueState } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
 import { PoisonGuard, suspectFile } from '../engine/poisonGuard.ts';
 import type { Watermark } from '../message/batchPosition.ts';
-import type { FromEngine, ToEngine } from './engineMessages.ts';
+import type { Answers, FromEngine, Question, ToEngine } from './engineMessages.ts';
 import { lockSpool } from './spoolLock.ts';
 
 /** Watermarks are told at most this often: the recorder gathers anyway. */
@@ -46,7 +46,7 @@ class EngineProcess {
     if (message.kind === 'start') this.#starting ??= this.#start(message);
     else if (message.kind === 'recorded') this.#engine?.recorded(message.position);
     else if (message.kind === 'ask') {
-      tell({ kind: 'answer', ask: message.ask, answer: this.#answer(message.about) });
+      tell({ kind: 'answer', ask: message.ask, answer: this.#answer(message.question) });
     } else if (message.kind === 'stop') void this.end();
   }
 
@@ -131,9 +131,14 @@ class EngineProcess {
   }
 
   /** undefined: there is nothing to tell yet. */
-  #answer(about: 'report' | 'queues'): EngineReport | readonly QueueState[] | undefined {
-    if (this.#engine === undefined) return undefined;
-    return about === 'queues' ? [...this.#engine.queues()] : this.#engine.report();
+  #answer(question: Question): Answers[keyof Answers] | undefined {
+    const engine = this.#engine;
+    if (engine === undefined) return undefined;
+    if (question.about === 'report') return engine.report();
+    if (question.about === 'queues') return [...engine.queues()];
+    return question.about === 'release'
+      ? engine.release(question.id)
+      : engine.quarantined(question.messagesMax);
   }
 }
 

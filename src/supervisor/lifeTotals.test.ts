@@ -6,6 +6,7 @@ const life = (n: number): EngineReport => ({
   listeners: [{ connections: n, acceptedTotal: n, refusedTotal: n, messagesTotal: n }],
   messages: n,
   recipients: n,
+  held: n,
   queues: n,
   outgoingConnections: n,
   outcomes: { deliveredTotal: n, failedTotal: n, deferredTotal: n },

@@ -1,9 +1,10 @@
 import type { Clock, Log } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import type { EngineStateReport } from '../control/reports.ts';
-import type { EngineReport, QueueState } from '../engine/engine.ts';
+import type { EngineReport } from '../engine/engine.ts';
 import type { BatchPosition } from '../message/batchPosition.ts';
 import { EngineChild, type EngineEnd } from './engineChild.ts';
+import type { Answers, Question } from './engineMessages.ts';
 import { asLeft, carriedOn } from './lifeTotals.ts';
 import type { Recording } from './recording.ts';
 
@@ -119,8 +120,8 @@ export class SupervisedEngine {
   }
 
   /** undefined: it does not answer. */
-  async queues(): Promise<readonly QueueState[] | undefined> {
-    return this.#mayAnswer() ? this.#child?.queues() : undefined;
+  async ask<Q extends Question>(question: Q): Promise<Answers[Q['about']] | undefined> {
+    return this.#mayAnswer() ? this.#child?.ask(question) : undefined;
   }
 
   async stop(): Promise<void> {
@@ -186,7 +187,7 @@ export class SupervisedEngine {
   }
 
   async #ask(child: EngineChild): Promise<void> {
-    const report = await child.report();
+    const report = await child.ask({ about: 'report' });
     if (this.#child !== child) return;
     if (report !== undefined) {
       this.#latest = { report: carriedOn(this.#ended, report), atMs: this.#around.clock.wallMs() };

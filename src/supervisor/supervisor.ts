@@ -7,10 +7,18 @@ import type { Disk } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import { askControl } from '../control/client.ts';
 import { controlSocketPath } from '../control/controlSocket.ts';
-import type { QueueListReport, StatusReport } from '../control/reports.ts';
+import type {
+  QuarantineListReport,
+  QuarantineReleaseReport,
+  QueueListReport,
+  StatusReport,
+} from '../control/reports.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../control/server.ts';
 import { ControlRefusal } from '../control/wire.ts';
+import { parseMessageId } from '../message/messageId.ts';
 import { queueListReport, statusReport } from './daemonReports.ts';
+import type { Answers, Question } from './engineMessages.ts';
+import { type EngineAnswer, quarantineListReport, quarantineReleaseReport } from './quarantineReports.ts';
 import { Recording } from './recording.ts';
 import { SupervisedEngine } from './supervisedEngine.ts';
 
@@ -30,6 +38,9 @@ export interface AlreadyRunning {
   /** undefined: it did not say. */
   readonly pid: number | undefined;
 }
+
+/** Of messages that are held: a list is read by people. */
+const listedMax = 1000;
 
 /** How long another daemon may take to tell its pid. */
 const pidAnswerMaxMs = 6000;
@@ -141,6 +152,8 @@ export class Supervisor {
     return new Map<string, ControlHandler>([
       ['status', () => this.#status()],
       ['queue.list', ({ all }) => this.#queueList(all === true)],
+      ['quarantine.list', () => this.#quarantineList()],
+      ['quarantine.release', ({ id, all }) => this.#quarantineRelease(id, all === true)],
       [
         'stop',
         () => {
@@ -160,14 +173,40 @@ export class Supervisor {
   }
 
   async #queueList(all: boolean): Promise<QueueListReport | ControlRefusal> {
+    const asked = await this.#askEngines({ about: 'queues' });
+    if (asked instanceof ControlRefusal) return asked;
+    const engines = asked.map(({ state, answer }) => ({ state, queues: answer }));
+    return queueListReport(this.#options.config, engines, { all, nowMs: this.#clock.wallMs() });
+  }
+
+  async #quarantineList(): Promise<QuarantineListReport | ControlRefusal> {
+    const asked = await this.#askEngines({ about: 'quarantined', messagesMax: listedMax });
+    return asked instanceof ControlRefusal ? asked : quarantineListReport(asked, listedMax);
+  }
+
+  async #quarantineRelease(text: unknown, all: boolean): Promise<QuarantineReleaseReport | ControlRefusal> {
+    const id = typeof text === 'string' ? parseMessageId(text) : undefined;
+    if ((id === undefined) !== all) return new ControlRefusal('BAD_OPTIONS', 'it takes a message id, or all');
+    const asked = await this.#askEngines({ about: 'release', id });
+    if (asked instanceof ControlRefusal) return asked;
+    for (const { state, answer } of asked) {
+      if (answer === undefined || answer.messages === 0) continue;
+      this.#log?.write('info', 'quarantine.released', { engine: state.name, id: text, ...answer });
+    }
+    return quarantineReleaseReport(asked);
+  }
+
+  /** Each engine's answer; undefined where it gave none. */
+  async #askEngines<Q extends Question>(
+    question: Q,
+  ): Promise<readonly EngineAnswer<Answers[Q['about']]>[] | ControlRefusal> {
     if (this.#engines.length === 0) return new ControlRefusal('STARTING', 'it has no engine yet');
-    const engines = await Promise.all(
+    return Promise.all(
       this.#engines.map(async (engine) => {
-        const queues = await engine.queues();
-        return { queues, state: (await engine.view()).state };
+        const answer = await engine.ask(question);
+        return { answer, state: (await engine.view()).state };
       }),
     );
-    return queueListReport(this.#options.config, engines, { all, nowMs: this.#clock.wallMs() });
   }
 }
 

@@ -67,7 +67,13 @@ class Life implements OwedMail {
       },
       failed: () => undefined,
     };
-    this.#spool = new SegmentSpool(ports, folder, await this.recover(), 'sync', events, sizes);
+    this.#spool = new SegmentSpool(
+      ports,
+      folder,
+      await this.recover(),
+      { durability: 'sync', minFreeBytes: 0, sizes },
+      events,
+    );
     this.#spool.ownedBy(this);
     await this.settle(this.#spool.started);
     for (let step = 0; step < steps; step++) {
