@@ -80,11 +80,15 @@ export class BodyFiles {
 
   /** Removes what lives before `epoch` left behind and nobody owes: the last step of a start. */
   async dropOrphans(epoch: number): Promise<void> {
-    const names = await this.#disk.list(this.#folder).catch(() => []);
-    for (const name of names) {
-      const id = parseMessageId(name);
-      if (id !== undefined && id.epoch < epoch && !this.#owed.has(name)) await this.drop(id);
+    for (const id of await this.ids()) {
+      if (id.epoch < epoch && !this.#owed.has(formatMessageId(id))) await this.drop(id);
     }
+  }
+
+  /** Of the messages whose files are there. */
+  async ids(): Promise<readonly MessageId[]> {
+    const names = await this.#disk.list(this.#folder).catch(() => []);
+    return names.map(parseMessageId).filter((id) => id !== undefined);
   }
 
   async #write(id: MessageId, content: Content): Promise<BodyPlace> {
@@ -126,6 +130,12 @@ export class BodyFiles {
 function undefinedIfGone(error: DiskError): undefined {
   if (error.code !== 'ENOENT') throw error;
   return undefined;
+}
+
+/** A stored content in its two parts. Of a damaged one there may be fewer bytes. */
+export function contentOf(bytes: Uint8Array, { prefixBytes }: BodyPlace): Content {
+  const prefix = bytes.subarray(0, prefixBytes);
+  return { prefix, chunks: [bytes.subarray(prefixBytes)], sizeBytes: bytes.length };
 }
 
 /** Bytes of another message's file never pass for its own. */

@@ -1,6 +1,6 @@
 import { ByteReader } from '../base/byteReader.ts';
 import { ByteWriter } from '../base/byteWriter.ts';
-import type { Digest, DiskFile } from '../base/ports.ts';
+import type { Digest } from '../base/ports.ts';
 import type { DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope, SpoolLocation } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
@@ -8,6 +8,7 @@ import type { Batch, PendingMessage } from './batch.ts';
 import { blockBytes, type SegmentHeader } from './frame.ts';
 import { holdNumber, holdOf, type OwedSink } from './owed.ts';
 import type { Note, SnapshotRecipient } from './record.ts';
+import type { ReadableFile } from './segmentFile.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /*
@@ -140,7 +141,7 @@ function footerBytes(payloadBytes: number): number {
  * for a segment whose successor's header counts that batch: what nothing counts must be looked at itself.
  */
 export async function readFooter(
-  file: DiskFile,
+  file: ReadableFile,
   { salt }: SegmentHeader,
   lastBatch: number,
   digest: Digest,

@@ -10,6 +10,7 @@ import {
   decodeSegmentHeader,
   encodeBatchHeader,
   encodeSegmentHeader,
+  formatVersion,
   frameBytes,
   type SegmentHeader,
   segmentName,
@@ -44,9 +45,9 @@ test('a segment header comes back as it was written, from its copy where it is d
     fc.property(anySegment, fc.nat(52 * 8 - 1), (header, bit) => {
       const bytes = encodeSegmentHeader(header, digest);
       expect(bytes).toHaveLength(blockBytes);
-      expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'whole', header });
+      expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'whole', version: formatVersion, header });
       flip(bytes, bit);
-      expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'whole', header });
+      expect(decodeSegmentHeader(bytes, digest)).toEqual({ kind: 'whole', version: formatVersion, header });
       flip(bytes, bit + (blockBytes / 2) * 8);
       expect(decodeSegmentHeader(bytes, digest).kind).not.toBe('whole');
     }),
@@ -77,6 +78,7 @@ test('a header of version 1 is read: it stands alone, and all that its predecess
   const predecessor = { segment: 6, lastBatch: 11, syncedThrough: 11 };
   expect(decodeSegmentHeader(block, digest)).toEqual({
     kind: 'whole',
+    version: 1,
     header: { number: 7, epoch: 3, salt: 99, firstBatch: 12, predecessor },
   });
 });

@@ -102,7 +102,7 @@ export function encodeSegmentHeader(header: SegmentHeader, digest: Digest): Uint
 }
 
 export type SegmentHeaderRead =
-  | { readonly kind: 'whole'; readonly header: SegmentHeader }
+  | { readonly kind: 'whole'; readonly version: number; readonly header: SegmentHeader }
   | { readonly kind: 'otherVersion'; readonly version: number }
   | { readonly kind: 'broken' };
 
@@ -131,7 +131,7 @@ function headerFrom(bytes: Uint8Array, digest: Digest): SegmentHeaderRead {
   const crc = digest.crc32(bytes.subarray(0, reader.at), 0);
   if (reader.u32() !== crc) return { kind: 'broken' };
   const predecessor = segment === 0 ? undefined : { segment, lastBatch, syncedThrough };
-  return { kind: 'whole', header: { number, epoch, salt, firstBatch, predecessor } };
+  return { kind: 'whole', version, header: { number, epoch, salt, firstBatch, predecessor } };
 }
 
 export function encodeBatchHeader(header: BatchHeader, digest: Digest, salt: number): Uint8Array {

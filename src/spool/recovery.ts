@@ -1,20 +1,12 @@
 import type { Digest, Disk, DiskError, DiskFile } from '../base/ports.ts';
 import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
 import { readFooter, tellFooter } from './footer.ts';
-import {
-  blockBytes,
-  frameBytes,
-  type Predecessor,
-  type SegmentHeader,
-  segmentName,
-  segmentNumber,
-} from './frame.ts';
+import { frameBytes, type Predecessor, type SegmentHeader, segmentName, segmentNumber } from './frame.ts';
 import { OwedIndex } from './owedIndex.ts';
-import { restartRecords, tellRecord, wholeRecords } from './record.ts';
-import { type Damage, damageOf, type Salvaged, salvage } from './salvage.ts';
+import { restartRecords } from './record.ts';
+import { type Damage, tellSalvaged } from './salvage.ts';
 import { type ChainFailure, chainOf, isFailure, type Link, readHeaders } from './segmentChain.ts';
-import { readBatchRecords } from './segmentFile.ts';
-import { bodiesWhole, coveredThrough, findBatches } from './segmentScan.ts';
+import { countedBatches, coveredThrough, findBatches, numberOf } from './segmentScan.ts';
 
 export interface RecoveredSegment {
   readonly number: number;
@@ -187,7 +179,7 @@ function lostHeader(number: number): DiskError {
 }
 
 /** A durable header says that all of it that counts is on disk; so, before, was its own header. */
-function isVouchedFor({ limit, vouchedThrough }: Link): boolean {
+export function isVouchedFor({ limit, vouchedThrough }: Pick<Link, 'limit' | 'vouchedThrough'>): boolean {
   return limit !== undefined && vouchedThrough === limit;
 }
 
@@ -238,63 +230,34 @@ async function countBatches(
   return { ...(await scanBatches(file, link, recorded, digest, owed)), sizeBytes };
 }
 
-/**
- * Batches count up to the first broken one that nothing covers, or the successor's limit. A broken one
- * that was once on disk is damage: what can be read of it counts, and so does what is behind it.
- */
 async function scanBatches(
   file: DiskFile,
-  { header, limit, vouchedThrough }: Link,
+  link: Link,
   recorded: BatchPosition,
   digest: Digest,
   owed: OwedIndex,
 ): Promise<Omit<Counted, 'sizeBytes'>> {
+  const { header, limit, vouchedThrough } = link;
   const found = await findBatches(file, header, digest);
   const covered = Math.max(vouchedThrough, coveredThrough(found), readThrough(header, recorded, limit));
-  const byNumber = new Map(found.map((batch) => [batch.header.number, batch]));
   const reading = restartRecords(header.number, owed);
   const damages: Damage[] = [];
   let lastBatch = 0;
-  let endAt = blockBytes;
-  for (let number = header.firstBatch; number <= (limit ?? Number.POSITIVE_INFINITY); number++) {
-    const batch = byNumber.get(number);
-    if (number > covered) {
-      const records = batch && (await readBatchRecords(file, batch, header.salt, digest, wholeRecords));
-      if (records === undefined || !(await bodiesWhole(file, records, header.salt, digest))) break;
-    }
-    const told = batch && (await readBatchRecords(file, batch, header.salt, digest, reading));
-    if (told === undefined) {
-      const next = found.find((one) => one.header.number > number);
-      const damage = damageOf(header.number, endAt, batch, next, await file.sizeBytes());
-      tellSalvaged(await salvage(file, damage, batch, header, digest), header.number, owed);
-      damages.push(damage);
-      endAt = damage.at + damage.sizeBytes;
-    } else endAt = batch!.startAt + frameBytes(batch!.header);
-    lastBatch = number;
+  for await (const counted of countedBatches(file, link, found, covered, digest, reading)) {
+    lastBatch = numberOf(counted);
+    if (counted.kind === 'whole') continue;
+    tellSalvaged(counted.salvaged, header.number, owed);
+    damages.push(counted.damage);
   }
   return { lastBatch, dropped: found.filter((one) => one.header.number > lastBatch).length, damages };
 }
 
 /** Accounting never reads what is not on disk: what it has read of this segment was there. */
-function readThrough(
+export function readThrough(
   header: SegmentHeader,
   { epoch, batch }: BatchPosition,
   limit: number | undefined,
 ): number {
   const isHere = epoch === header.epoch && batch >= header.firstBatch;
   return isHere && batch <= (limit ?? Number.POSITIVE_INFINITY) ? batch : 0;
-}
-
-/**
- * Whoever is owed where something is missing may have had the outcome there. Not so a message of the same
- * batch: it was owed only once the batch was durable.
- */
-function tellSalvaged(salvaged: readonly Salvaged[], segment: number, owed: OwedIndex): void {
-  const envelopes = new Set<number>();
-  for (const one of salvaged) if (one !== 'gap' && one.kind === 'envelope') envelopes.add(one.at);
-  for (const one of salvaged) {
-    if (one === 'gap') {
-      owed.doubt(({ segment: where, recordAt }) => where === segment && envelopes.has(recordAt));
-    } else tellRecord(one, segment, owed);
-  }
 }

@@ -1,6 +1,7 @@
 import type { Digest, DiskFile } from '../base/ports.ts';
 import { batchHeaderBytes, frameBytes, type SegmentHeader } from './frame.ts';
-import { recordType, type SpoolRecord, wholeRecords } from './record.ts';
+import type { OwedIndex } from './owedIndex.ts';
+import { recordType, type SpoolRecord, tellRecord, wholeRecords } from './record.ts';
 import { isWhole, payloadOf, type RecordPlace, recordHeaderBytes } from './recordFrame.ts';
 import type { FoundBatch } from './segmentFile.ts';
 
@@ -45,6 +46,20 @@ export async function salvage(
   // Without its header nobody knows how many records it had.
   if (batch === undefined || bytes.length < recordBytes) salvaged.push('gap');
   return salvaged;
+}
+
+/**
+ * Whoever is owed where something is missing may have had the outcome there. Not so a message of the same
+ * batch: it was owed only once the batch was durable.
+ */
+export function tellSalvaged(salvaged: readonly Salvaged[], segment: number, owed: OwedIndex): void {
+  const envelopes = new Set<number>();
+  for (const one of salvaged) if (one !== 'gap' && one.kind === 'envelope') envelopes.add(one.at);
+  for (const one of salvaged) {
+    if (one === 'gap') {
+      owed.doubt(({ segment: where, recordAt }) => where === segment && envelopes.has(recordAt));
+    } else tellRecord(one, segment, owed);
+  }
 }
 
 function readPlace(bytes: Uint8Array, place: RecordPlace, base: number): SpoolRecord | undefined {

@@ -1,5 +1,11 @@
 import type { Digest, Disk, DiskFile } from '../base/ports.ts';
-import { blockBytes, decodeSegmentHeader, type SegmentHeader, segmentName } from './frame.ts';
+import {
+  blockBytes,
+  decodeSegmentHeader,
+  type Predecessor,
+  type SegmentHeader,
+  segmentName,
+} from './frame.ts';
 
 /** A segment that counts, and what its successor on the chain says of it. */
 export interface Link {
@@ -55,23 +61,34 @@ function readBlock(file: DiskFile): Promise<Uint8Array> {
  * is broken never published anything (header and first batch are synced as one). Segments off the
  * chain count for nothing.
  */
-export function chainOf({ found, numbers }: Headers): readonly Link[] | ChainFailure {
-  const chain: Link[] = [];
-  let link = found.get(numbers.findLast((number) => found.has(number)) ?? 0);
-  let limit: number | undefined;
-  let vouchedThrough = 0;
+export function chainOf(headers: Headers): readonly Link[] | ChainFailure {
+  const { links, missing } = linksBack(headers, Number.POSITIVE_INFINITY);
+  return missing === undefined ? links : damaged(missing.segment);
+}
+
+/** A stretch of the chain, oldest first, and what should come before it and cannot be read. */
+export interface Stretch {
+  readonly links: readonly Link[];
+  readonly missing: Predecessor | undefined;
+}
+
+/** From the newest whole header below a number back, as far as the predecessors lead. */
+export function linksBack({ found, numbers }: Headers, below: number): Stretch {
+  const links: Link[] = [];
+  let link = found.get(numbers.findLast((number) => number < below && found.has(number)) ?? 0);
+  let successor: Predecessor | undefined;
   while (link !== undefined) {
-    chain.push({ ...link, limit, vouchedThrough });
-    const { predecessor }: SegmentHeader = link.header;
-    if (predecessor === undefined) break;
-    limit = predecessor.lastBatch;
-    vouchedThrough = predecessor.syncedThrough;
-    link = found.get(predecessor.segment);
+    links.push({ ...link, limit: successor?.lastBatch, vouchedThrough: successor?.syncedThrough ?? 0 });
+    successor = link.header.predecessor;
+    if (successor === undefined) break;
+    link = found.get(successor.segment);
     // Reclaiming goes oldest first: one that is missing although older ones are there is damage, and so
     // is one whose header is broken, for it was durable when its successor named it.
-    if (link === undefined && predecessor.segment >= numbers[0]!) return damaged(predecessor.segment);
+    if (link === undefined && successor.segment >= numbers[0]!) {
+      return { links: links.reverse(), missing: successor };
+    }
   }
-  return chain.reverse();
+  return { links: links.reverse(), missing: undefined };
 }
 
 function damaged(number: number): ChainFailure {

@@ -11,13 +11,19 @@ import {
 } from './frame.ts';
 import { type RecordReading, readRecords } from './record.ts';
 
+/** A segment that is only read. */
+export type ReadableFile = Pick<DiskFile, 'read' | 'sizeBytes'>;
+
 /** A batch as found in a segment; its bodies have not been looked at. */
 export interface FoundBatch {
   readonly header: BatchHeader;
   readonly startAt: number;
 }
 
-export async function readSegmentHeader(file: DiskFile, digest: Digest): Promise<SegmentHeaderRead> {
+export async function readSegmentHeader(
+  file: Pick<DiskFile, 'read'>,
+  digest: Digest,
+): Promise<SegmentHeaderRead> {
   return decodeSegmentHeader(await file.read(0, blockBytes), digest);
 }
 
@@ -55,11 +61,11 @@ const aheadBytes = 256 * 1024;
  * bytes. It lives no longer than one look at the watermark, for what lies behind that still changes.
  */
 export class ReadAhead implements Pick<DiskFile, 'read'> {
-  readonly #file: DiskFile | undefined;
+  readonly #file: Pick<DiskFile, 'read'> | undefined;
   #at = 0;
   #bytes: Uint8Array = new Uint8Array(0);
 
-  constructor(file: DiskFile | undefined) {
+  constructor(file: Pick<DiskFile, 'read'> | undefined) {
     this.#file = file;
   }
 

@@ -5,7 +5,7 @@ import type { Content, SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import type { QueueState } from '../message/queueState.ts';
 import type { Batch } from './batch.ts';
-import { BodyFiles } from './bodyFiles.ts';
+import { BodyFiles, contentOf } from './bodyFiles.ts';
 import { copyForward, type OwedMail, type OwedMessage, type ReadMessage } from './copyForward.ts';
 import { type SegmentHeader, type SpoolSizes, segmentName, spoolSizes } from './frame.ts';
 import type { HoldReason } from './owed.ts';
@@ -356,10 +356,6 @@ export class SegmentSpool implements Spool {
       return contentOf(bytes, body);
     });
   }
-}
-
-function contentOf(bytes: Uint8Array, { prefixBytes, sizeBytes }: BodyPlace): Content {
-  return { prefix: bytes.subarray(0, prefixBytes), chunks: [bytes.subarray(prefixBytes)], sizeBytes };
 }
 
 async function unlinkIfThere(disk: Disk, path: string): Promise<void> {
