@@ -1,5 +1,5 @@
 import type { Digest, Disk } from '../base/ports.ts';
-import type { BatchPosition } from '../message/batchPosition.ts';
+import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
 import { unlessMissing } from './acctError.ts';
 import { inFolder, parentFolder, splitAcctPath } from './fileNames.ts';
 
@@ -88,6 +88,25 @@ export async function ensureFolder(disk: Disk, folder: string): Promise<void> {
   if ((await unlessMissing(disk.list(folder))) !== undefined) return;
   await disk.makeFolder(folder);
   await disk.syncFolder(parentFolder(folder));
+}
+
+/** The last batch of each engine that any accounting file has read. Cursors that cannot be read count for nothing. */
+export async function readThrough(
+  disk: Disk,
+  cursorFolder: string,
+  digest: Digest,
+): Promise<ReadonlyMap<string, BatchPosition>> {
+  const through = new Map<string, BatchPosition>();
+  for (const name of (await unlessMissing(disk.list(cursorFolder))) ?? []) {
+    if (!name.endsWith('.cursor')) continue;
+    const bytes = await readCursorBytes(disk, inFolder(cursorFolder, name));
+    const cursor = bytes === undefined ? '' : decodeCursor(bytes, digest);
+    if (typeof cursor === 'string') continue;
+    for (const [engine, position] of cursor.positions) {
+      if (isAfter(position, through.get(engine))) through.set(engine, position);
+    }
+  }
+  return through;
 }
 
 export function cursorPath(folder: string, acctPath: string, digest: Digest): string {

@@ -12,8 +12,10 @@ import { durationText } from './durationText.ts';
 import { engineText } from './engineText.ts';
 import { type Io, pairLines, wantsColor } from './io.ts';
 import { runProgram } from './program.ts';
+import { quarantineLines } from './quarantineList.ts';
 import { queueLines } from './queueList.ts';
 import { submit } from './smtpClient.ts';
+import { type DamageReport, verifyLines } from './spoolVerify.ts';
 import { statusLines } from './status.ts';
 import { testMessage, withCrlf } from './testMessage.ts';
 
@@ -186,6 +188,17 @@ test.each([
   [['check', 'x', '--socket', 'y'], 64],
   [['run', '--socket', 'y'], 64],
   [['status', '--config', 'x', '--socket', 'y'], 64],
+  [['spool'], 64],
+  [['spool', 'export'], 64],
+  [['spool', 'export', '/none', '--id', 'x'], 64],
+  [['spool', 'verify', '--config', 'x', '--folder', 'y'], 64],
+  [['spool', 'verify', '--folder', '/none'], 2],
+  [['spool', 'quarantine', 'release'], 64],
+  [['spool', 'quarantine', 'release', ''], 64],
+  [['spool', 'quarantine', 'release', 'x'], 64],
+  [['spool', 'quarantine', 'release', '1.1', '--all'], 64],
+  [['spool', 'quarantine', 'release', '--all', '--socket', '/none.sock'], 4],
+  [['spool', 'quarantine', 'list', '--socket', '/none.sock'], 4],
 ])('penstock %j exits %d', async (argv, code) => {
   expect((await typed(...argv)).code).toBe(code);
 });
@@ -349,6 +362,87 @@ test('while an engine does not answer, status and queue list say so and exit wit
   expect(list).toMatchObject({ code: 3, out: '', err: expect.stringContaining('engine-1 did not answer') });
   expect((await typed('queue', 'list', '--json', '--socket', path)).code).toBe(3);
   await server.close();
+});
+
+test('a list of what is held fits 80 columns, and says what is not shown', () => {
+  const messages = [
+    {
+      engine: 'engine-1',
+      id: '1f.2a9',
+      vmta: 'v',
+      timeQueuedMs: 0,
+      recipients: 1e6,
+      heldFor: ['damaged', 'doubtful'],
+      domains: Array.from({ length: 10 }, (_, i) => `the-domain-${i}.test`),
+    },
+    {
+      engine: 'engine-2',
+      id: '1.1',
+      vmta: 'v',
+      timeQueuedMs: undefined,
+      recipients: 1,
+      heldFor: ['deadly'],
+      domains: [],
+    },
+  ];
+  const report = {
+    schema: 'penstock.quarantineList/1',
+    isRunning: true,
+    total: 7,
+    messages,
+    unanswered: [],
+  } as const;
+  const lines = quarantineLines(report, 61_000);
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines[1]).toMatch(
+    /^engine-1 +1f\.2a9 +1000000 +damaged doubtful +1m 1s ago +the-domain-0\.test\.\.\.$/,
+  );
+  expect(lines.at(-1)).toBe('... and 5 more');
+  const nothing = { ...report, isRunning: false, total: 0, messages: [] };
+  expect(quarantineLines(nothing, 0)).toEqual([
+    'No daemon runs: this is what the spool says.',
+    'Nothing is held.',
+  ]);
+});
+
+const at = { segment: 1, at: 67_108_864, sizeBytes: 4_194_304 };
+test.each<DamageReport>([
+  { kind: 'header', segment: 1, isReadable: false },
+  { kind: 'segment', segment: 1 },
+  { kind: 'footer', segment: 1 },
+  { kind: 'records', ...at, messages: 1000, notes: 1000 },
+  { kind: 'content', ...at, id: 'ffffffff.ffffffffffff', isOwed: true },
+  { kind: 'message', segment: 1, id: '1.1' },
+  { kind: 'cutShort', segment: 1, through: { epoch: 1e9, batch: 1e9 } },
+])('damage %j is said within 80 columns, and where it is', (damage) => {
+  const engine = {
+    engine: 'engine-1',
+    folder: '/var/spool/engine-1',
+    isRunning: true,
+    segments: [
+      {
+        segment: 1e8,
+        version: 2,
+        sizeBytes: 1e9,
+        isOnChain: true,
+        epoch: 1e9,
+        batches: 1e9,
+        lastBatch: 1e9,
+        droppedBatches: 3,
+        hasFooter: true,
+      },
+    ],
+    messages: 1e9,
+    recipients: 1e9,
+    held: { damaged: 1, deadly: 0, doubtful: 2 },
+    contentFiles: { owed: 1, orphaned: 1 },
+    damages: [damage],
+  };
+  const lines = verifyLines({ schema: 'penstock.spoolVerify/1', damages: 1, engines: [engine] });
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines.join('\n')).toContain('00000001.segment');
+  expect(lines.join('\n')).toContain('1 damaged, 2 doubtful');
+  expect(lines.at(-1)).toBe('1 damage.');
 });
 
 test('a daemon that has no engine yet has an unknown list of queues, not an empty one', async () => {

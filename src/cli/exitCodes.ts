@@ -8,12 +8,14 @@ export const exitCodes = {
   error: {
     code: 2,
     meaning:
-      'Errors in the configuration, an unsafe configuration, or a start that failed, as of a second daemon.',
+      'Errors in the configuration, an unsafe configuration, a start that failed, as of a second daemon, or ' +
+      'damage (`spool verify`, `spool export`).',
   },
   unknown: {
     code: 3,
     meaning:
-      'Unknown: an engine that does not answer (`status`, `queue list`), or no accounting row in time (`send`).',
+      'Unknown: an engine that does not answer (`status`, `queue list`, `spool quarantine`), ' +
+      'or no accounting row in time (`send`).',
   },
   unreachable: { code: 4, meaning: 'The daemon, or the listener for `send`, cannot be reached.' },
   permission: { code: 5, meaning: 'Permission denied: the control socket, a port, a file.' },

@@ -3,14 +3,29 @@ import { check } from './check.ts';
 import { type ExitName, exitCodes } from './exitCodes.ts';
 import { misuse, sayFailure } from './failure.ts';
 import type { Io } from './io.ts';
+import { quarantineList } from './quarantineList.ts';
+import { quarantineRelease } from './quarantineRelease.ts';
 import { queueList } from './queueList.ts';
 import { run } from './run.ts';
 import { send } from './send.ts';
+import { spoolExport } from './spoolExport.ts';
+import { spoolVerify } from './spoolVerify.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import type { GivenOptions, Verb, VerbOption } from './verb.ts';
 
-export const verbs: readonly Verb[] = [run, check, send, status, queueList, stop];
+export const verbs: readonly Verb[] = [
+  run,
+  check,
+  send,
+  status,
+  queueList,
+  spoolVerify,
+  spoolExport,
+  quarantineList,
+  quarantineRelease,
+  stop,
+];
 
 const commonOptions: readonly VerbOption[] = [
   { flags: '--json', meaning: 'one JSON object instead of text' },
@@ -55,12 +70,13 @@ function describe(version: string, io: Io, act: Act): Command {
     const command = words.reduce((parent, word) => groupOf(parent, word, io), program).command(name);
     tame(command.description(verb.summary), io);
     if (verb.argument !== undefined) {
-      const [placeholder, meaning] = verb.argument;
-      command.addArgument(new Argument(`<${placeholder}>`, meaning).argParser(notEmpty));
+      const [placeholder, meaning, optional] = verb.argument;
+      const name = optional ? `[${placeholder}]` : `<${placeholder}>`;
+      command.addArgument(new Argument(name, meaning).argParser(notEmpty));
     }
     for (const option of [...verb.options, ...commonOptions]) command.addOption(optionOf(option));
     command.action((...args: unknown[]) =>
-      act(verb, verb.argument === undefined ? '' : String(args[0]), command.opts<GivenOptions>()),
+      act(verb, verb.argument === undefined ? '' : String(args[0] ?? ''), command.opts<GivenOptions>()),
     );
   }
   return program;

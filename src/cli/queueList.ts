@@ -1,9 +1,9 @@
-import Table from 'cli-table3';
 import type { QueueListReport, QueueReport } from '../control/reports.ts';
 import { askDaemon } from './daemon.ts';
 import { durationText } from './durationText.ts';
 import { engineText } from './engineText.ts';
 import { columns, cut } from './io.ts';
+import { plainTable } from './plainTable.ts';
 import { daemonOptions, type Verb } from './verb.ts';
 
 export const queueList: Verb = {
@@ -32,14 +32,9 @@ const nameMaxColumns = 32;
 /** Under each queue that is waiting, why its last attempt failed. */
 export function queueLines({ queues }: Pick<QueueListReport, 'queues'>, nowMs: number): string[] {
   if (queues.length === 0) return ['No queue holds mail.'];
-  const table = new Table({
-    head: ['queue', 'recipients', 'delivering', 'connections', 'next try'],
-    colAligns: ['left', 'right', 'right', 'right', 'left'],
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 2 },
-    chars: Object.fromEntries(borders.map((border) => [border, ''])),
-  });
-  for (const queue of queues) {
-    table.push([
+  const [head, ...rows] = plainTable(
+    ['queue', '>recipients', '>delivering', '>connections', 'next try'],
+    queues.map((queue) => [
       hasLongName(queue) ? '' : queue.name,
       queue.recipients,
       queue.inDelivery,
@@ -47,12 +42,8 @@ export function queueLines({ queues }: Pick<QueueListReport, 'queues'>, nowMs: n
       queue.nextTryMs === undefined || queue.nextTryMs <= nowMs
         ? 'now'
         : `in ${durationText(queue.nextTryMs - nowMs)}`,
-    ]);
-  }
-  const [head, ...rows] = table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
+    ]),
+  );
   return [head!, ...rows.flatMap((row, i) => linesOf(queues[i]!, row))];
 }
 
@@ -65,8 +56,3 @@ function linesOf(queue: QueueReport, row: string): string[] {
 function hasLongName({ name }: QueueReport): boolean {
   return name.length > nameMaxColumns;
 }
-
-const borders = [
-  ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
-  ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
-];

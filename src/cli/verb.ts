@@ -7,8 +7,8 @@ export interface Verb {
   /** `status`, `queue list`. */
   readonly name: string;
   readonly summary: string;
-  /** `FILE`, with what it is; required. */
-  readonly argument?: readonly [name: string, meaning: string];
+  /** `FILE`, with what it is; required unless it says `optional`, then '' when it is not given. */
+  readonly argument?: readonly [name: string, meaning: string, optional?: 'optional'];
   /** Beside those every verb has. */
   readonly options: readonly VerbOption[];
   run(io: Io, given: Given): Promise<ExitName | Failure>;
@@ -27,6 +27,12 @@ export const configOption: VerbOption = {
   flags: '--config PATH',
   meaning: 'the configuration; default: the embedded one',
 };
+
+/** How a verb finds a spool, whether a daemon runs on it or not. */
+export const spoolOptions: readonly VerbOption[] = [
+  { ...configOption, meaning: 'the configuration that names the spool; default: the embedded one' },
+  { flags: '--folder PATH', meaning: 'a spool folder, or the folder of one engine', conflicts: 'config' },
+];
 
 /** How a verb finds its daemon. */
 export const daemonOptions: readonly VerbOption[] = [

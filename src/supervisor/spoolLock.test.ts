@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { lockSpool } from './spoolLock.ts';
+import { isSpoolLocked, lockSpool } from './spoolLock.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -22,7 +22,9 @@ test('a folder that cannot be made is a value with the code and the path', async
 
 test('the holder is in the file, a second one is told whom it waits for, and can give up', async () => {
   const spool = join(folder, 'engine-1');
+  expect(await isSpoolLocked(spool)).toBe(false);
   expect(await lockSpool(spool, patient)).toBeUndefined();
+  expect(await isSpoolLocked(spool)).toBe(true);
   expect(await readFile(join(spool, 'lock'), 'utf8')).toBe(`${process.pid}\n`);
   const giveUp = new AbortController();
   const told: string[] = [];
@@ -35,4 +37,13 @@ test('the holder is in the file, a second one is told whom it waits for, and can
   });
   expect(told).toEqual([`waits for ${spool}/lock, held by pid ${process.pid}`]);
   expect(failure).toMatchObject({ kind: 'notLocked', code: 'ABORT_ERR' });
+});
+
+test('a lock file that nobody holds is no lock, and looking at it leaves none', async () => {
+  const spool = join(folder, 'engine-2');
+  await mkdir(spool);
+  await writeFile(join(spool, 'lock'), '1\n');
+  expect(await isSpoolLocked(spool)).toBe(false);
+  expect(await readFile(join(spool, 'lock'), 'utf8')).toBe('1\n');
+  expect(await lockSpool(spool, patient)).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { ftruncate, mkdir, open, write } from 'node:fs';
+import { close, ftruncate, mkdir, open, write } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
@@ -25,6 +25,7 @@ export interface SpoolLockOptions {
 const makeFolder = promisify(mkdir);
 // No FileHandle: one that is collected closes its file, and this one stays open for life.
 const openFile = promisify(open);
+const closeFile = promisify(close);
 const truncate = promisify(ftruncate);
 const writeBytes = promisify(write);
 
@@ -58,6 +59,31 @@ export async function lockSpool(
     const { code = 'unknown', message } = error as NodeJS.ErrnoException;
     const isFlock = (error as NodeJS.ErrnoException).syscall?.startsWith('spawn') === true;
     return failure(code, isFlock ? `flock(1) is needed to lock ${folder}: ${message}` : message);
+  }
+}
+
+/** Whether an engine has the folder locked at this moment. Never waits; a lock is taken for that moment only. */
+export async function isSpoolLocked(folder: string): Promise<boolean> {
+  const file = await openForReading(`${folder}/lock`);
+  if (file === undefined) return false;
+  try {
+    const child = spawn('flock', ['-n', '-s', '3'], { stdio: ['ignore', 'ignore', 'ignore', file] });
+    return await new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (status) => resolve(status === 1));
+    });
+  } finally {
+    await closeFile(file);
+  }
+}
+
+/** undefined: there is none. */
+async function openForReading(path: string): Promise<number | undefined> {
+  try {
+    return await openFile(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
