@@ -121,7 +121,7 @@ export class RecipientTable {
   }
 
   /** Of every message for which `isWanted` holds more than 0. */
-  *slotsOf(isWanted: Uint8Array): Iterable<number> {
+  *slotsOf(isWanted: Int32Array): Iterable<number> {
     for (let slot = 0; slot < this.#used; slot++) {
       const message = this.message[slot]!;
       if (message !== none && isWanted[message]! > 0) yield slot;

@@ -30,22 +30,26 @@ export class Standing {
     messages: readonly StandingMessage[],
     nowMs: number,
   ): readonly (readonly StandingRecipient[])[] {
-    const isWanted = new Uint8Array(this.#messages.live.length);
-    for (const { handle, id } of messages) if (this.#isStill(handle, id)) isWanted[handle] = 1;
-    const nextTryInMs = new Map(Array.from(this.#recipients.slotsOf(isWanted), (slot) => [slot, 0]));
-    for (const [atMs, slot] of this.#waiting.entries()) {
-      const isOf = isWanted[this.#recipients.message[slot]!]! > 0;
-      if (isOf) nextTryInMs.set(slot, Math.max(0, atMs - nowMs));
+    /** By handle: its place among them, from 1. */
+    const place = new Int32Array(this.#messages.live.length);
+    messages.forEach(({ handle, id }, i) => {
+      if (this.#isStill(handle, id)) place[handle] = i + 1;
+    });
+    const { message, index, attempts } = this.#recipients;
+    const slots = [...this.#recipients.slotsOf(place)];
+    const isWanted = new Uint8Array(message.length);
+    for (const slot of slots) isWanted[slot] = 1;
+    const waitsUntilMs = new Map(this.#waiting.entriesOf(isWanted));
+    const found = messages.map((): StandingRecipient[] => []);
+    for (const slot of slots) {
+      const nextTryInMs = Math.max(0, (waitsUntilMs.get(slot) ?? nowMs) - nowMs);
+      found[place[message[slot]!]! - 1]!.push({
+        index: index[slot]!,
+        attempts: attempts[slot]!,
+        nextTryInMs,
+      });
     }
-    const byMessage = new Map<MessageHandle, StandingRecipient[]>();
-    for (const [slot, inMs] of nextTryInMs) {
-      const handle = this.#recipients.message[slot]!;
-      const recipients = byMessage.get(handle) ?? [];
-      byMessage.set(handle, recipients);
-      const index = this.#recipients.index[slot]!;
-      recipients.push({ index, attempts: this.#recipients.attempts[slot]!, nextTryInMs: inMs });
-    }
-    return messages.map(({ handle, id }) => (this.#isStill(handle, id) ? (byMessage.get(handle) ?? []) : []));
+    return found;
   }
 
   /** Its record lies elsewhere from now on. */

@@ -17,3 +17,17 @@ test('pairs come out in the order of their times, each once', () => {
     }),
   );
 });
+
+test('of many pairs only those are told whose slots are wanted', () => {
+  const heap = new TimeHeap();
+  for (let slot = 0; slot < 200; slot++) heap.push(1000 - slot, slot);
+  const isWanted = new Uint8Array(200);
+  isWanted[3] = 1;
+  isWanted[150] = 1;
+  expect(new Map(heap.entriesOf(isWanted))).toEqual(
+    new Map([
+      [3, 997],
+      [150, 850],
+    ]),
+  );
+});

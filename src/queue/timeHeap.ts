@@ -45,9 +45,12 @@ export class TimeHeap {
     return first;
   }
 
-  /** Every pair, in no order. */
-  *entries(): Iterable<readonly [atMs: number, slot: number]> {
-    for (let at = 0; at < this.#size; at++) yield [this.#atMs[at]!, this.#slot[at]!];
+  /** Every pair whose slot `isWanted` marks, in no order: there may be a million others. */
+  *entriesOf(isWanted: Uint8Array): Iterable<readonly [slot: number, atMs: number]> {
+    for (let at = 0; at < this.#size; at++) {
+      const slot = this.#slot[at]!;
+      if (isWanted[slot] === 1) yield [slot, this.#atMs[at]!];
+    }
   }
 
   bytes(): number {
