@@ -4,9 +4,9 @@ import type { Config, InjectionSourceConfig, Setting } from '../config/config.ts
 import type { Finding } from '../config/finding.ts';
 import { compileAccess } from './access.ts';
 import { isWide, publicIps, rangesOf } from './addressSpace.ts';
-import { classifyClients, sourceRanges } from './clientAtoms.ts';
+import { clientKinds, sourceRanges } from './clientAtoms.ts';
 import { listenerName, place } from './proofText.ts';
-import { compileOverlay } from './sourceOverlay.ts';
+import { compileOverlay, type OverlayFor } from './sourceOverlay.ts';
 
 /** W-SHADOWED-SOURCE, W-V6-GAP, W-WIDE-RELAY-DOMAIN. */
 export function lintAccess(config: Config): Finding[] {
@@ -18,9 +18,13 @@ function shadowedSources(config: Config): Finding[] {
   const overlayFor = compileOverlay(config);
   const inEffect = new Set<Setting<unknown>>();
   const ranges = sourceRanges(config);
-  for (const listener of config.listeners) {
-    for (const family of ipFamilies) {
-      for (const [first] of atomsOf(ranges, family)) {
+  // Of a listener only these two count here.
+  const overlaid = new Map(
+    config.listeners.map((one) => [`${one.source?.value.toLowerCase()} ${!one.defaultVirtualMta}`, one]),
+  );
+  for (const family of ipFamilies) {
+    for (const [first] of atomsOf(ranges, family)) {
+      for (const listener of overlaid.values()) {
         const { effective } = overlayFor(listener, { family, value: first });
         for (const setting of Object.values(effective)) inEffect.add(setting);
       }
@@ -32,17 +36,17 @@ function shadowedSources(config: Config): Finding[] {
     if (settings.some(([, setting]) => inEffect.has(setting))) return [];
     return [
       warning('W-SHADOWED-SOURCE', block.origin, {
-        message: `nothing in ${block.origin.text.trim()} has an effect: ${overriddenBy(config, block)}`,
+        message: `nothing in ${block.origin.text.trim()} has an effect: ${overriddenBy(config, overlayFor, block)}`,
         fix: 'remove the block, or what overrides it',
       }),
     ];
   });
 }
 
-function overriddenBy(config: Config, block: InjectionSourceConfig): string {
+function overriddenBy(config: Config, overlayFor: OverlayFor, block: InjectionSourceConfig): string {
   const range = block.over.kind === 'cidr' ? rangesOf([block.over.cidr]) : noIps;
   const family = range[4].length > 0 ? 4 : 6;
-  const { effective } = compileOverlay(config)(config.listeners[0]!, { family, value: range[family][0]! });
+  const { effective } = overlayFor(config.listeners[0]!, { family, value: range[family][0]! });
   const names = Object.keys(block.settings) as (keyof typeof effective)[];
   const origins = names.map((name) => effective[name].origin).filter((origin) => origin !== undefined);
   return `all it sets is set again over its whole range (${[...new Set(origins.map(place))].join(', ')})`;
@@ -51,11 +55,18 @@ function overriddenBy(config: Config, block: InjectionSourceConfig): string {
 /** The same port keeps IPv4 strangers out and lets IPv6 strangers connect. */
 function ipv6Gaps(config: Config): Finding[] {
   const access = compileAccess(config);
+  const kinds = clientKinds(config);
+  const byClass = new Map<string, IpSet>();
   const strangers = config.listeners.map((_, listenerIndex): IpSet => {
-    const connects = classifyClients(config, listenerIndex, (clientAddress) =>
+    const listenerClass = kinds.classOf(listenerIndex);
+    const known = byClass.get(listenerClass);
+    if (known !== undefined) return known;
+    const connects = kinds.classify(listenerIndex, (clientAddress) =>
       access.connect({ clientAddress, listenerIndex }).kind === 'allowed' ? true : undefined,
     );
-    return intersectionOf(connects.get(true) ?? noIps, publicIps);
+    const found = intersectionOf(connects.get(true) ?? noIps, publicIps);
+    byClass.set(listenerClass, found);
+    return found;
   });
   return config.listeners.flatMap((listener, index) => {
     if (!isWide(strangers[index]!, 6)) return [];

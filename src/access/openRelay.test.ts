@@ -316,6 +316,20 @@ describe('what the proof says', () => {
     expect(intersectionOf(grants[1]!.clients, mapped)).toEqual(noIps);
   });
 
+  test('a listener with the same long list as one before says so, and an open one has its own finding', () => {
+    const fixture: Fixture = {
+      listeners: ['0.0.0.0:25', '0.0.0.0:26', '0.0.0.0:27'],
+      sources: split('9.9.8.0/25 9.9.9.0/25 9.9.10.0/25 9.9.11.0/25', relays),
+    };
+    const proof = proveClosed(configOf(fixture));
+    expect(proof.lines.length).toBe(1 + 1 + 4 * 2 + 2);
+    expect(proof.lines.at(-1)).toBe('  listener 0.0.0.0:27: the same as 0.0.0.0:25');
+    expect(proof.grants.length).toBe(12);
+    expect(proof.findings.map(({ message }) => message.split('\n')[0])).toEqual(
+      [25, 26, 27].map((port) => `listener 0.0.0.0:${port} is an open relay`),
+    );
+  });
+
   test('the theorem lists the smaller grants with their lines, implied or not, public or not', () => {
     const fixture: Fixture = {
       listeners: [

@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../config/finding.ts';
-import { openRelayFinding, proofLines } from './proofText.ts';
+import { openRelayFindings, proofLines } from './proofText.ts';
 import { findRelaying, type OpenRelay, type ProvenGrant } from './relaying.ts';
 
 export interface Proof {
@@ -26,7 +26,7 @@ export function proveClosed(config: Config): Proof {
     closed: openRelays.length === 0,
     grants,
     openRelays,
-    findings: openRelays.map((open) => openRelayFinding(config, open)),
+    findings: openRelayFindings(config, openRelays),
     lines: proofLines(config, grants, openRelays),
   };
 }

@@ -1,31 +1,54 @@
 /** The proof in words (operator 4.3). */
 import { addressBits, formatCidr } from '../base/ip.ts';
-import {
-  addressCount,
-  cidrsOf,
-  differenceOf,
-  type IpSet,
-  intersectionOf,
-  isEmptyIpSet,
-} from '../base/ipRanges.ts';
+import { addressCount, cidrsOf, differenceOf, type IpSet, isEmptyIpSet } from '../base/ipRanges.ts';
 import type { Config, Origin } from '../config/config.ts';
 import type { Finding } from '../config/finding.ts';
 import type { RelayGrant } from './access.ts';
-import { publicIps, reachOf } from './addressSpace.ts';
+import { reachOf } from './addressSpace.ts';
 import type { OpenRelay, ProvenGrant } from './relaying.ts';
 
 /** More ranges or lines than this are summed up. */
 const shown = 3;
 
-/** The finding's message is a block of lines: what, which lines, who, the dialogue that would succeed. */
-export function openRelayFinding(config: Config, open: OpenRelay): Finding {
+/** One for each. A message is a block of lines: what, which lines, who, the dialogue that would succeed. */
+export function openRelayFindings(config: Config, openRelays: readonly OpenRelay[]): Finding[] {
+  // Listeners that treat clients alike share the set of them, and with it what is said of it.
+  const shared = new Map<IpSet, OpenWords>();
+  return openRelays.map((open) => {
+    const isShared = open.grants.every(({ grant }) => !grant.implied);
+    const words = (isShared ? shared.get(open.clients) : undefined) ?? openWords(config, open);
+    if (isShared) shared.set(open.clients, words);
+    return openRelayFinding(config, open, words);
+  });
+}
+
+interface OpenWords {
+  /** Those of the most clients first. */
+  readonly deciding: readonly RelayGrant[];
+  readonly deciders: ReadonlySet<Origin | undefined>;
+  readonly who: string;
+}
+
+function openWords(config: Config, { grants, clients, family, listenerIndex }: OpenRelay): OpenWords {
+  const reach = reachOf(config.listeners[listenerIndex]!.address);
+  const sized = grants.map(({ grant, publicClients }) => ({
+    grant,
+    size: addressCount(publicClients, family),
+  }));
+  sized.sort((a, b) => (a.size < b.size ? 1 : a.size > b.size ? -1 : 0));
+  return {
+    deciding: sized.map(({ grant }) => grant),
+    deciders: new Set(grants.map(({ grant }) => grant.origin)),
+    who: `Anyone in ${rangeText(clients, family, reach)} (${shareText(clients, family)})`,
+  };
+}
+
+function openRelayFinding(config: Config, open: OpenRelay, { deciding, deciders, who }: OpenWords): Finding {
   const listener = config.listeners[open.listenerIndex]!;
-  const deciding = [...open.grants].sort((a, b) => compareSizes(b, a, open.family));
   const origins = [
     listener.origin,
-    ...deciding.slice(0, shown).flatMap(({ grant }) => [grant.block, grant.origin]),
+    ...deciding.slice(0, shown).flatMap(({ block, origin }) => [block, origin]),
   ];
-  const deciders = new Set(deciding.map(({ grant }) => grant.origin));
   const message = [
     `listener ${listenerName(config, open.listenerIndex)} is an open relay${
       open.wideAlone ? '' : ' together with the other listeners named'
@@ -34,10 +57,7 @@ export function openRelayFinding(config: Config, open: OpenRelay): Finding {
       .filter((origin) => origin !== undefined)
       .map((origin) => sourceLine(origin, deciders)),
     ...(deciding.length > shown ? [`and ${deciding.length - shown} more grants like these`] : []),
-    `Anyone in ${rangeText(open.clients, open.family, reachOf(listener.address))} (${shareText(
-      open.clients,
-      open.family,
-    )}) may relay without AUTH.`,
+    `${who} may relay without AUTH.`,
     `Witness: client ${open.witnessAddress}, MAIL FROM:<a@x>, RCPT TO:<${open.rcptTo}> -> 250`,
   ];
   return {
@@ -46,7 +66,7 @@ export function openRelayFinding(config: Config, open: OpenRelay): Finding {
     message: message.join('\n'),
     origin: listener.origin,
     underline: 0,
-    fix: fixes[deciding[0]!.grant.kind](deciding[0]!.grant),
+    fix: fixes[deciding[0]!.kind](deciding[0]!),
     refusesRun: true,
   };
 }
@@ -71,15 +91,27 @@ export function proofLines(
     open === 0
       ? 'proof: closed. Without AUTH only these may relay:'
       : `proof: FAILED (${open} of ${config.listeners.length} listeners). Without AUTH these may relay:`;
+  const byListener = config.listeners.map((): ProvenGrant[] => []);
+  for (const proven of grants) byListener[proven.listenerIndex]!.push(proven);
+  // Listeners with the same answers share the sets, and with them the words.
+  const texts = new Map<IpSet, string>();
+  const listed = new Map<IpSet, number>();
   const lines = config.listeners.flatMap((listener, index) => {
-    const own = grants.filter((proven) => proven.listenerIndex === index);
+    const own = byListener[index]!;
+    const isShared = own.length > shown && own.every(({ grant }) => !grant.implied);
+    const like = isShared ? listed.get(own[0]!.clients) : undefined;
+    if (like !== undefined) {
+      return [`  listener ${listenerName(config, index)}: the same as ${listenerName(config, like)}`];
+    }
+    if (own.length > 0) listed.set(own[0]!.clients, index);
     return [
       `  listener ${listenerName(config, index)}${own.length === 0 ? ': nobody' : ''}`,
-      ...own.flatMap(({ grant, clients }) => {
+      ...own.flatMap(({ grant, clients, publicClients }) => {
         const family = clients[4].length > 0 ? 4 : 6;
-        const isPublic = !isEmptyIpSet(intersectionOf(clients, publicIps));
+        const text = texts.get(clients) ?? rangeText(clients, family, reachOf(listener.address));
+        texts.set(clients, text);
         return [
-          `    ${rangeText(clients, family, reachOf(listener.address))}${isPublic ? '  (public)' : ''}`,
+          `    ${text}${isEmptyIpSet(publicClients) ? '' : '  (public)'}`,
           `      ${grant.text}${grant.implied ? ', implied' : ''}${grant.origin ? ` (${place(grant.origin)})` : ''}`,
         ];
       }),
@@ -140,9 +172,4 @@ function lineText(origin: Origin): string {
 
 function sourceLine(origin: Origin, deciders: ReadonlySet<Origin | undefined>): string {
   return `${String(origin.line).padStart(5)} | ${lineText(origin)}${deciders.has(origin) ? '   <- decides' : ''}`;
-}
-
-function compareSizes(a: ProvenGrant, b: ProvenGrant, family: 4 | 6): number {
-  const [sizeA, sizeB] = [addressCount(a.publicClients, family), addressCount(b.publicClients, family)];
-  return sizeA < sizeB ? -1 : sizeA > sizeB ? 1 : 0;
 }

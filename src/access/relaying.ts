@@ -1,4 +1,5 @@
 /** Who may relay without AUTH, exactly, over all listeners and all clients. */
+import { assert } from '../base/assert.ts';
 import { formatIp, type IpAddress, parseIp } from '../base/ip.ts';
 import {
   type IpSet,
@@ -11,7 +12,7 @@ import {
 import type { Config, Origin } from '../config/config.ts';
 import { type Access, compileAccess, type JudgedPath, type RelayGrant } from './access.ts';
 import { isWide, publicIps, rangesOf } from './addressSpace.ts';
-import { classifyClients } from './clientAtoms.ts';
+import { type ClientKinds, clientKinds } from './clientAtoms.ts';
 import { compileLocalDomains, foreignDomain } from './localDomains.ts';
 
 export interface ProvenGrant {
@@ -47,13 +48,21 @@ export interface Relaying {
 export function findRelaying(config: Config): Relaying {
   const access = compileAccess(config);
   const paths = foreignPaths(config);
-  const grants = config.listeners.flatMap((_, listenerIndex) =>
-    grantsOf(config, access, listenerIndex, paths),
-  );
-  const publicClients = unionOf(grants.map((proven) => proven.publicClients));
+  const kinds = clientKinds(config);
+  const byClass = new Map<string, readonly GrantedClients[]>();
+  const byListener = config.listeners.map((_, listenerIndex): readonly GrantedClients[] => {
+    const listenerClass = kinds.classOf(listenerIndex);
+    const alike = byClass.get(listenerClass);
+    if (alike !== undefined) return withOwnGrants(alike, access, listenerIndex);
+    const granted = grantsOf(kinds, access, listenerIndex, paths);
+    byClass.set(listenerClass, granted);
+    return granted;
+  });
+  const grants = byListener.flatMap(provenBy);
+  const publicClients = unionOf([...byClass.values()].flat().map((granted) => granted.publicClients));
   const openRelays = ipFamilies
     .filter((family) => isWide(publicClients, family))
-    .flatMap((family) => culprits(config, access, family, grants, paths));
+    .flatMap((family) => culprits(config, access, family, byListener, paths));
   return { grants, openRelays };
 }
 
@@ -75,12 +84,40 @@ function foreignPaths(config: Config): JudgedPath[] {
   return paths;
 }
 
+/** Shared by the listeners of one class, sets and all. */
+type GrantedClients = Omit<ProvenGrant, 'listenerIndex'>;
+
+/** An implied grant names the listener's own lines: the decision itself says which. */
+function withOwnGrants(
+  alike: readonly GrantedClients[],
+  access: Access,
+  listenerIndex: number,
+): readonly GrantedClients[] {
+  return alike.map((granted) => {
+    if (!granted.grant.implied) return granted;
+    const family = granted.clients[4].length > 0 ? 4 : 6;
+    const clientAddress = formatIp({ family, value: granted.clients[family][0]! });
+    const connection = access.connect({ clientAddress, listenerIndex });
+    assert(connection.kind === 'allowed' && connection.relayGrant !== undefined, 'a class is alike');
+    return { ...granted, grant: connection.relayGrant };
+  });
+}
+
+function provenBy(granted: readonly GrantedClients[], listenerIndex: number): readonly ProvenGrant[] {
+  return granted.map(({ grant, clients, publicClients }) => ({
+    listenerIndex,
+    grant,
+    clients,
+    publicClients,
+  }));
+}
+
 function grantsOf(
-  config: Config,
+  kinds: ClientKinds,
   access: Access,
   listenerIndex: number,
   paths: readonly JudgedPath[],
-): ProvenGrant[] {
+): readonly GrantedClients[] {
   const literalGrants = new Map<Origin | undefined, RelayGrant>();
   const classify = (clientAddress: string): RelayGrant | undefined => {
     for (const path of paths) {
@@ -93,8 +130,7 @@ function grantsOf(
     }
     return undefined;
   };
-  return [...classifyClients(config, listenerIndex, classify)].map(([grant, clients]) => ({
-    listenerIndex,
+  return [...kinds.classify(listenerIndex, classify)].map(([grant, clients]) => ({
     grant,
     clients,
     publicClients: intersectionOf(clients, publicIps),
@@ -117,31 +153,36 @@ function culprits(
   config: Config,
   access: Access,
   family: 4 | 6,
-  grants: readonly ProvenGrant[],
+  byListener: readonly (readonly GrantedClients[])[],
   paths: readonly JudgedPath[],
 ): OpenRelay[] {
+  // By the first of the sets that listeners of a class share.
+  const byClass = new Map<IpSet, OpenRelay>();
   const all = config.listeners.flatMap((_, listenerIndex): OpenRelay[] => {
-    const atListener = grants.filter((proven) => proven.listenerIndex === listenerIndex);
-    const own = atListener.filter((proven) => proven.publicClients[family].length > 0);
+    const granted = byListener[listenerIndex]!;
+    const own = granted.filter((one) => one.publicClients[family].length > 0);
     if (own.length === 0) return [];
-    const publicClients = unionOf(own.map((proven) => proven.publicClients));
+    const grants = provenBy(own, listenerIndex);
+    const alike = byClass.get(own[0]!.publicClients);
+    if (alike !== undefined) return [{ ...alike, listenerIndex, grants }];
+    const publicClients = unionOf(own.map((one) => one.publicClients));
     const witnessAddress = formatIp(exampleOf(publicClients, family));
     const path = paths.find(
       (candidate) =>
         acceptance(access, { clientAddress: witnessAddress, listenerIndex }, candidate) !== undefined,
     )!;
-    return [
-      {
-        listenerIndex,
-        family,
-        grants: own,
-        clients: unionOf(atListener.map((proven) => proven.clients)),
-        publicClients,
-        wideAlone: isWide(publicClients, family),
-        witnessAddress,
-        rcptTo: `${path.localPart}@${path.domain}`,
-      },
-    ];
+    const found: OpenRelay = {
+      listenerIndex,
+      family,
+      grants,
+      clients: unionOf(granted.map((one) => one.clients)),
+      publicClients,
+      wideAlone: isWide(publicClients, family),
+      witnessAddress,
+      rcptTo: `${path.localPart}@${path.domain}`,
+    };
+    byClass.set(own[0]!.publicClients, found);
+    return [found];
   });
   const wide = all.filter((open) => open.wideAlone);
   return wide.length > 0 ? wide : all;
