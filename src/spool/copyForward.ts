@@ -19,7 +19,7 @@ export interface OwedMail {
   recipientsOf(messages: readonly OwedMessage[]): readonly (readonly SnapshotRecipient[])[];
   /** It lies there from now on. */
   moved(message: OwedMessage, to: SpoolLocation): void;
-  /** Its content fails its checksum: it must be held. */
+  /** It fails its checksum: it must be held. */
   damaged(message: OwedMessage): void;
 }
 
@@ -31,7 +31,7 @@ export interface ReadMessage {
 }
 
 export interface CopyPorts {
-  /** undefined: its content is damaged. Rejects with the disk's error, or with the code `damaged`. */
+  /** undefined: it is damaged. Rejects with the disk's error. */
   read(message: OwedMessage): Promise<ReadMessage | undefined>;
   put(snapshot: Snapshot): void;
   /** Nothing may be put any more. */

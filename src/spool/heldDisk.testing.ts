@@ -71,7 +71,10 @@ export class HeldDisk implements Disk {
     return this.#file(path);
   }
 
-  async rename(): Promise<void> {}
+  async rename(from: string, to: string): Promise<void> {
+    this.files.set(to, this.files.get(from)!);
+    this.files.delete(from);
+  }
 
   async space(): Promise<DiskSpace> {
     if (this.spaceOf === undefined) throw diskError('ENOSYS');

@@ -145,7 +145,7 @@ function lastCounted(
 const afterAll: BatchPosition = { epoch: Number.POSITIVE_INFINITY, batch: 0 };
 
 /** A copy of what cannot be read, for whoever wants to look at it, before its segment goes. */
-async function keepDamaged(
+export async function keepDamaged(
   disk: Disk,
   spoolFolder: string,
   segment: DiskFile,

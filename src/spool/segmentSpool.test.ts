@@ -383,6 +383,19 @@ test('a message that is copied forward is read there, and its old segment goes',
   expect(await spool.read(mail.location)).toMatchObject({ content: mail.stored.message.content });
 });
 
+test('a message whose record cannot be read keeps no segment: its place is taken, and the bytes are kept aside', async () => {
+  const mail = await mostlyGarbage();
+  const bytes = disk.files.get('/s/00000001.segment')!;
+  bytes[mail.location.recordAt + 60]! ^= 4;
+  await reclaimAll();
+  expect(mail.isDamaged).toBe(true);
+  expect(mail.location.segment).toBeGreaterThan(1);
+  expect((await present())[0]).toBe(mail.location.segment);
+  expect(disk.files.get('/s/damaged/00000001.segment-0')).toEqual(bytes);
+  // It is held, and whoever lets it go meets the damage again.
+  expect(await spool.read(mail.location)).toEqual({ kind: 'unreadable', code: 'damaged' });
+});
+
 test('nothing is copied into a spool that closes, and nothing is freed of one that is closed', async () => {
   const mail = await mostlyGarbage();
   spool.recorded(watermark!);

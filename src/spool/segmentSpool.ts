@@ -1,7 +1,7 @@
 import type { Disk, DiskError } from '../base/ports.ts';
 import type { BatchPosition } from '../message/batchPosition.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
-import type { Content, SpoolLocation } from '../message/envelope.ts';
+import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import type { QueueState } from '../message/queueState.ts';
 import type { Batch } from './batch.ts';
@@ -12,7 +12,7 @@ import type { HoldReason } from './owed.ts';
 import { QueueStates } from './queueStates.ts';
 import { Reclaim } from './reclaim.ts';
 import { type BodyPlace, type EnvelopeRecord, type EventNote, type Note, readEnvelope } from './record.ts';
-import type { Recovered } from './recovery.ts';
+import { keepDamaged, type Recovered } from './recovery.ts';
 import { type SegmentReader, SegmentReaders } from './segmentReaders.ts';
 import { SegmentWriter, type WriterPorts } from './segmentWriter.ts';
 import { SpaceWatch } from './spaceWatch.ts';
@@ -339,14 +339,32 @@ export class SegmentSpool implements Spool {
     }
   }
 
-  async #readForCopy({ location, isDamaged }: OwedMessage): Promise<ReadMessage | undefined> {
-    const record = await this.#readRecord(location);
+  async #readForCopy(message: OwedMessage): Promise<ReadMessage | undefined> {
+    const { location, isDamaged } = message;
+    const record = await this.#readRecord(location).catch(undefinedIfDamaged);
+    if (record === undefined) return isDamaged ? this.#readLost(message) : undefined;
     const { envelope, body } = record;
     if (body.inFile) return { envelope, body, isDamaged: false };
     const content = await this.#readContent(location.segment, record);
     if (content !== undefined) return { envelope, body: content, isDamaged: false };
     if (!isDamaged) return undefined;
     return { envelope, body: await this.#readDamaged(location.segment, body), isDamaged };
+  }
+
+  /**
+   * Its record is lost, and with it everything but who is owed. It would keep its segment, so all younger ones,
+   * for ever: a message that can never be sent takes its place, and the segment's bytes are kept.
+   */
+  async #readLost(message: OwedMessage): Promise<ReadMessage> {
+    const { segment } = message.location;
+    await this.#readers.use(segment, async ({ file }) => {
+      const damage = { segment, at: 0, sizeBytes: await file.sizeBytes() };
+      await keepDamaged(this.#ports.disk, this.#folder, file, damage);
+    });
+    const [owed] = this.#mail!.recipientsOf([message]);
+    const recipients = owed!.reduce((most, { index }) => Math.max(most, index + 1), 0);
+    const content = { prefix: nothing, chunks: [], sizeBytes: 0 };
+    return { envelope: lostEnvelope(message.id, recipients), body: content, isDamaged: true };
   }
 
   #readDamaged(segment: number, body: BodyPlace): Promise<Content> {
@@ -356,6 +374,33 @@ export class SegmentSpool implements Spool {
       return contentOf(bytes, body);
     });
   }
+}
+
+const nothing = new Uint8Array(0);
+
+/** What is said of a message whose record is lost. */
+function lostEnvelope(id: MessageId, recipients: number): Envelope {
+  const domain = 'unreadable.invalid';
+  const recipient = { forwardPath: `unreadable@${domain}`, domain, orcpt: '' };
+  return {
+    id,
+    timeQueuedMs: 0,
+    reversePath: '',
+    recipients: Array.from({ length: recipients }, () => recipient),
+    smtpUtf8: false,
+    eightBit: false,
+    wireForm: 'raw',
+    vmta: '',
+    vmtaPool: '',
+    jobId: '',
+    envId: '',
+    reception: { type: 'smtp', heloName: '', clientAddress: '', listenerAddress: '', listenerPort: 0 },
+  };
+}
+
+function undefinedIfDamaged(error: Partial<DiskError>): undefined {
+  if (error.code !== 'damaged') throw error;
+  return undefined;
 }
 
 async function unlinkIfThere(disk: Disk, path: string): Promise<void> {
