@@ -323,6 +323,50 @@ test('outcomes have stalled when very many wait for a disk that does not keep up
   expect(spool.outcomesStalled(clock.monotonicMs())).toBe(false);
 });
 
+const mebibyte = 1024 * 1024;
+
+test('a large content that is on its way into its file when the spool closes is published', async () => {
+  const message = messageOf(spool.nextId(), { bodyBytes: mebibyte });
+  const told: string[] = [];
+  spool.putMessage(message, {
+    answer: (isStored) => void told.push(`answer ${isStored}`),
+    owed: () => void told.push('owed'),
+  });
+  const closing = spool.close().then(() => void told.push('closed'));
+  await disk.finishAll();
+  await closing;
+  expect(told).toEqual(['answer true', 'owed', 'closed']);
+  expect(disk.openFiles).toBe(0);
+});
+
+test('a large content that cannot be stored is refused, and leaves no file', async () => {
+  const message = messageOf(spool.nextId(), { bodyBytes: mebibyte });
+  const told: boolean[] = [];
+  spool.putMessage(message, { answer: (isStored) => void told.push(isStored), owed: () => undefined });
+  await disk.finish('syncFolder', 'open', 'write');
+  await disk.fail('sync');
+  await disk.finishAll();
+  expect(told).toEqual([false]);
+  expect(failures).toEqual(['EIO 0']);
+  expect([...disk.files.keys()].filter((path) => path.includes('bodies'))).toEqual([]);
+  expect(spool.pendingBytes).toBe(0);
+});
+
+test('the file of a refused message goes only when it cannot come back', async () => {
+  const message = messageOf(spool.nextId(), { bodyBytes: mebibyte });
+  const told: boolean[] = [];
+  spool.putMessage(message, { answer: (isStored) => void told.push(isStored), owed: () => undefined });
+  await disk.finish('syncFolder', 'open', 'write', 'sync', 'syncFolder');
+  await disk.fail('writeSynced');
+  const isThere = (): boolean => [...disk.files.keys()].some((path) => path.includes('bodies'));
+  clock.advance(100);
+  await disk.finish('open', 'writeSynced');
+  expect([told, isThere()]).toEqual([[], true]);
+  await disk.finish('syncFolder');
+  await disk.finishAll();
+  expect([told, isThere()]).toEqual([[false], false]);
+});
+
 test('what was put is counted until it is published', async () => {
   const message = messageOf(spool.nextId(), { bodyBytes: 300 });
   spool.putMessage(message, { answer: () => undefined, owed: () => undefined });
