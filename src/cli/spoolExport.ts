@@ -122,30 +122,40 @@ async function exportAll(
 async function exportFolder(
   folder: EngineFolder,
   into: string,
-  { onlyHeld, id: onlyId }: Selection,
+  selection: Selection,
 ): Promise<{ readonly isWhole: ReadonlyMap<string, boolean>; readonly isInMotion: boolean }> {
   const ports = { disk: systemDisk(), digest: systemDigest() };
   const isWhole = new Map<string, boolean>();
+  /** Taken away while it was looked for: settled meanwhile, or moved, and then a second look finds it. */
+  let gone: ReadonlySet<string> = new Set();
   for (let looks = 1; ; looks++) {
     const { inspection, isInMotion } = await inspectFolder(folder);
     const retriever = new Retriever(ports, folder.path, inspection.salts);
-    let gone = 0;
+    const goneNow = new Set<string>();
     for (const owed of inspection.owed) {
       const id = formatMessageId(owed.id);
-      const isHeld = owed.recipients.some(({ heldFor }) => heldFor !== undefined);
-      if (isWhole.has(id) || (onlyHeld && !isHeld) || (onlyId !== undefined && id !== onlyId)) continue;
+      if (looks === 1 ? !isWanted(owed, id, selection) : !gone.has(id)) continue;
       const retrieved = await retriever.message(owed).catch(unlessGone);
-      if (retrieved === undefined) {
-        gone += 1;
+      if (retrieved === undefined || (retrieved.isMissing && isInMotion && looks < looksMax)) {
+        goneNow.add(id);
         continue;
       }
       await writeMessage(into, folder.name, owed, retrieved);
       isWhole.set(id, retrieved.isWhole);
     }
     await retriever.close();
-    // Settled meanwhile, or copied forward: a second look finds it where it is.
-    if (gone === 0 || looks === looksMax) return { isWhole, isInMotion };
+    if (goneNow.size === 0 || looks === looksMax) return { isWhole, isInMotion };
+    gone = goneNow;
   }
+}
+
+function isWanted(
+  { recipients }: OwedAfterRestart,
+  id: string,
+  { onlyHeld, id: onlyId }: Selection,
+): boolean {
+  if (onlyId !== undefined && id !== onlyId) return false;
+  return !onlyHeld || recipients.some(({ heldFor }) => heldFor !== undefined);
 }
 
 function unlessGone(error: NodeJS.ErrnoException): undefined {

@@ -174,8 +174,14 @@ test('while an engine works, the newest segment is judged as far as its frames c
   const found = await inspectionOf([older, moving], { isInMotion: true, recorded: { epoch: 1, batch: 9 } });
   expect(found.damages).toEqual([]);
   expect(found.segments[1]).toMatchObject({ counted: { lastBatch: 5, dropped: 0 } });
-  // The outcome in batch 6 is not synced yet.
+  // The outcome in batch 6 is being written.
   expect(owedBy(found)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test('while an engine has nothing to do its last batch counts, although no later one calls it synced', async () => {
+  const found = await inspectionOf([older, newer()], { isInMotion: true });
+  expect(found.segments[1]).toMatchObject({ counted: { lastBatch: 6 } });
+  expect(owedBy(found)).toEqual([1, 3, 4, 5]);
 });
 
 test('where a start refuses for a lost header, everything is found all the same', async () => {

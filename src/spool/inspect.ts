@@ -12,7 +12,7 @@ import { Retriever } from './retriever.ts';
 import type { SpoolDamage } from './spoolDamage.ts';
 
 export interface InspectionOptions {
-  /** An engine works on it: what the newest segment does not call synced is not judged. */
+  /** An engine works on it: what the newest segment does not call synced counts when it is whole, and is not judged. */
   readonly isInMotion: boolean;
   /** The last batch that any accounting file has read: it was on disk. */
   readonly recorded: BatchPosition;

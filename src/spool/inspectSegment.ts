@@ -43,7 +43,7 @@ export async function inspectSegment(
   const { number, epoch, salt } = header;
   const found = await findBatches(file, header, digest);
   const synced = coveredThrough(found);
-  const judged = isMoving ? { header, limit: synced } : { header, limit };
+  // What is read of a segment that grows may be older than what accounting has read meanwhile.
   const covered = Math.max(vouchedThrough, synced, isMoving ? 0 : readThrough(header, recorded, limit));
   const footer =
     limit !== undefined && isVouchedFor(link) ? await readFooter(file, header, limit, digest) : undefined;
@@ -61,7 +61,7 @@ export async function inspectSegment(
       damages.push({ kind: 'content', segment: number, at, sizeBytes, id, isOwed: false });
     }
   };
-  for await (const counted of countedBatches(file, judged, found, covered, digest, wholeRecords)) {
+  for await (const counted of countedBatches(file, link, found, covered, digest, wholeRecords)) {
     counts.batches += 1;
     counts.lastBatch = numberOf(counted);
     if (counted.kind === 'whole') {

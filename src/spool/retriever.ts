@@ -14,7 +14,11 @@ export interface Retrieved {
   readonly content: Content | undefined;
   /** Envelope and content are as they were stored. */
   readonly isWhole: boolean;
+  /** The content should have a file of its own, and has none. */
+  readonly isMissing: boolean;
 }
+
+const unreadable: Retrieved = { envelope: undefined, content: undefined, isWhole: false, isMissing: false };
 
 /**
  * Reads messages of a spool that nobody may be working on, damaged or not. Salts come from an inspection: a
@@ -44,18 +48,20 @@ export class Retriever {
   async message({ location }: Pick<OwedAfterRestart, 'location'>): Promise<Retrieved> {
     const { segment, recordAt, recordBytes } = location;
     const salt = this.#salts.get(segment);
-    if (salt === undefined) return { envelope: undefined, content: undefined, isWhole: false };
+    if (salt === undefined) return unreadable;
     const file = new PatientFile(await this.#fileOf(segment));
     const record = readEnvelope(await file.read(recordAt, recordBytes), this.#digest, salt);
-    if (record === undefined) return { envelope: undefined, content: undefined, isWhole: false };
+    if (record === undefined) return unreadable;
     const { envelope, body } = record;
     if (body.inFile) {
       const bytes = await this.#readBodyFile(envelope, body);
-      return { envelope, content: bytes && contentOf(bytes, body), isWhole: bytes !== undefined };
+      if (bytes === 'missing') return { envelope, content: undefined, isWhole: false, isMissing: true };
+      const content = bytes && contentOf(bytes, body);
+      return { envelope, content, isWhole: content !== undefined, isMissing: false };
     }
     const bytes = await file.read(body.at, body.sizeBytes);
     const isWhole = bytes.length === body.sizeBytes && this.#digest.crc32(bytes, salt) === body.crc;
-    return { envelope, content: contentOf(bytes, body), isWhole };
+    return { envelope, content: contentOf(bytes, body), isWhole, isMissing: false };
   }
 
   async close(): Promise<void> {
@@ -72,10 +78,11 @@ export class Retriever {
     return this.#open!.file;
   }
 
-  /** undefined: missing or damaged. */
-  #readBodyFile({ id }: Envelope, body: BodyPlace): Promise<Uint8Array | undefined> {
+  /** undefined: damaged. */
+  #readBodyFile({ id }: Envelope, body: BodyPlace): Promise<Uint8Array | 'missing' | undefined> {
     return this.#bodyFiles.read(id, body).catch((error: Partial<DiskError>) => {
-      if (error.code === 'ENOENT' || error.code === 'EIO') return undefined;
+      if (error.code === 'ENOENT') return 'missing';
+      if (error.code === 'EIO') return undefined;
       throw error;
     });
   }

@@ -191,3 +191,30 @@ test('a folder that a start refuses can be exported whole', async () => {
   expect(verified).toBe(2);
   expect(stdout).toContain(`${oldest}: its header; what is behind it can be read`);
 });
+
+test('beside a busy daemon verify and export find nothing damaged, while segments and content files come and go', async () => {
+  const scene = await Scene.begin({ extra: 'total-max-smtp-in 100' });
+  const small = scene.inject({ connections: 5, sizeBytes: 300_000 });
+  const large = scene.inject({ connections: 1, sizeBytes: 1_100_000, mark: 'large' });
+  const newest = new Set<number>();
+  for (let round = 0; round < 3; round++) {
+    const enough = 50 + 250 * round;
+    expect(await waitUntil(() => scene.ledger.submissions.length > enough, 20_000)).toBe(true);
+    const { engines } = await told<SpoolVerifyReport>(scene, 0, 'spool', 'verify');
+    expect(engines[0]).toMatchObject({ isRunning: true, damages: [] });
+    newest.add(engines[0]!.segments.at(-1)!.segment);
+    const target = join(scene.site.folder, `out${round}`);
+    expect(await told(scene, 0, 'spool', 'export', target)).toMatchObject({ damaged: [] });
+  }
+  await Promise.all([small.stop(), large.stop()]);
+  expect(newest.size).toBeGreaterThan(1);
+  // At rest, too: what was delivered last is not owed, though no later batch calls its outcome synced.
+  expect(await scene.drained()).toBe(true);
+  expect(await told<SpoolVerifyReport>(scene, 0, 'spool', 'verify')).toMatchObject({
+    engines: [{ isRunning: true, messages: 0, contentFiles: { owed: 0 }, damages: [] }],
+  });
+  expect(await scene.settle()).toEqual([]);
+  expect(await told<SpoolVerifyReport>(scene, 0, 'spool', 'verify')).toMatchObject({
+    engines: [{ isRunning: false, messages: 0, contentFiles: { owed: 0 }, damages: [] }],
+  });
+}, 90_000);
