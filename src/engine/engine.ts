@@ -431,9 +431,11 @@ function tellRecovered(
 ): void {
   const { droppedBatches, epoch, damages, isCutShort } = recovered;
   for (const { segment, at, sizeBytes } of damages) {
-    log.write('error', 'spool.damaged', { segment, at, sizeBytes });
+    if (sizeBytes > 0) log.write('error', 'spool.damaged', { segment, at, sizeBytes });
   }
-  if (isCutShort) log.write('error', 'spool.cutShort', { recorded });
+  // One without bytes stands for batches that are missing behind the end of their segment.
+  if (isCutShort || damages.some(({ sizeBytes }) => sizeBytes === 0))
+    log.write('error', 'spool.cutShort', { recorded });
   log.write('info', 'spool.recovered', {
     messages: owed.size,
     held,

@@ -15,8 +15,6 @@ export function dotUnstuffed(bytes: Uint8Array): readonly Uint8Array[] {
     if (at > from) parts.push(bytes.subarray(from, at));
     from = at + 1;
     if (at + 3 === bytes.length && bytes[at + 1] === cr && bytes[at + 2] === lf) return parts;
-    // What a stuffed dot stands before is content, a dot included.
-    at += 1;
   }
   if (from < bytes.length) parts.push(bytes.subarray(from));
   return parts;

@@ -252,6 +252,15 @@ test('what accounting has read was on disk: broken it is damage, and missing it 
   expect(later).toMatchObject({ damages: [], isCutShort: true });
 });
 
+test('of batches that are missing behind the end of a segment one damage is told, however many they are', async () => {
+  const sample = segmentOf({ number: 1 }, batches(1, 3), digest);
+  await settle(layOut(disk, folder, [sample]));
+  const ports = { disk, digest };
+  const result = await settle(recover(ports, folder, { epoch: 1, batch: 1000 }));
+  expect(result).toMatchObject({ damages: [{ segment: 1, at: sample.bytes.length, sizeBytes: 0 }] });
+  expect(owedBy(result)).toEqual([1, 2, 3]);
+});
+
 test('a footer answers as the records do, and is not asked where nothing counts its last batch', async () => {
   for (const limit of [3, 2]) {
     disk = new SimulatedDisk(new SeededRandom(2));

@@ -246,6 +246,8 @@ async function scanBatches(
   for await (const counted of countedBatches(file, link, found, covered, digest, reading)) {
     lastBatch = numberOf(counted);
     if (counted.kind === 'whole') continue;
+    // Behind the end of the file every batch is missing alike: said once, however many there should be.
+    if (counted.damage.sizeBytes === 0 && damages.at(-1)?.sizeBytes === 0) continue;
     tellSalvaged(counted.salvaged, header.number, owed);
     damages.push(counted.damage);
   }
