@@ -197,8 +197,8 @@ test('beside a busy daemon verify and export find nothing damaged, while segment
   const small = scene.inject({ connections: 5, sizeBytes: 300_000 });
   const large = scene.inject({ connections: 1, sizeBytes: 1_100_000, mark: 'large' });
   const newest = new Set<number>();
-  for (let round = 0; round < 3; round++) {
-    const enough = 50 + 250 * round;
+  for (let round = 0; round < 2; round++) {
+    const enough = 20 + 300 * round;
     expect(await waitUntil(() => scene.ledger.submissions.length > enough, 20_000)).toBe(true);
     const { engines } = await told<SpoolVerifyReport>(scene, 0, 'spool', 'verify');
     expect(engines[0]).toMatchObject({ isRunning: true, damages: [] });
