@@ -9,6 +9,9 @@ interface Appointment {
   isCancelled: boolean;
 }
 
+/** A power of two: sums and differences of times are exact, so a deadline is never missed by a rounding. */
+const grainsPerMs = 1024;
+
 /**
  * Everything that is going to happen in a simulation, in virtual time. Nothing happens by itself: each
  * `step` jumps to the next moment and carries out one appointment of it.
@@ -32,7 +35,7 @@ export class Agenda {
 
   after(delayMs: number, run: () => void): Timer {
     const appointment: Appointment = {
-      atMs: this.#nowMs + Math.max(0, delayMs),
+      atMs: Math.ceil((this.#nowMs + Math.max(0, delayMs)) * grainsPerMs) / grainsPerMs,
       lot: this.#random.u32(),
       run,
       isCancelled: false,

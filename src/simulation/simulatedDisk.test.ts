@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Disk, DiskFile } from '../base/ports.ts';
+import { Agenda } from './agenda.ts';
 import { SeededRandom } from './seededRandom.ts';
 import { SimulatedDisk } from './simulatedDisk.ts';
 
@@ -210,4 +211,60 @@ test('operations end in any order, and those of a dead process not at all', asyn
   expect(disk.pendingOperations).toBe(0);
   for (let hops = 0; hops < 8; hops++) await Promise.resolve();
   expect(isTold).toBe(false);
+});
+
+test('a cut that was not synced may be undone by a power loss', async () => {
+  const found = await outcomes(async (disk) => {
+    const file = await settled(disk, createIn(disk, '/a', sectors('xyz')));
+    await settled(disk, file.sync());
+    await settled(disk, disk.syncFolder('/'));
+    await settled(disk, file.truncate(512));
+    disk.powerLoss();
+    return short(await settled(disk, textOf(disk, '/a')));
+  });
+  expect(found).toEqual(['x', 'xyz']);
+});
+
+test('a full disk takes what fits and says so, and what is written in place', async () => {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const file = await settled(disk, createIn(disk, '/a', 'abcd'));
+  disk.capacityBytes = 6;
+  await expect(settled(disk, file.write([new TextEncoder().encode('efgh')], 4))).rejects.toMatchObject({
+    code: 'ENOSPC',
+  });
+  await settled(disk, file.write([new TextEncoder().encode('ABCDEF')], 0));
+  expect(await settled(disk, textOf(disk, '/a'))).toBe('ABCDEF');
+});
+
+test('a process dies alone: the operations of another go on', async () => {
+  const disk = new SimulatedDisk(new SeededRandom(1));
+  const [dying, other] = [disk.process(), disk.process()];
+  const told: string[] = [];
+  void dying.makeFolder('/a').then(() => told.push('dying'));
+  void other.makeFolder('/b').then(() => told.push('other'));
+  dying.kill();
+  await settled(
+    disk,
+    dying.makeFolder('/c').then(() => told.push('its next life')),
+  );
+  await settled(disk, disk.makeFolder('/d'));
+  while (disk.step());
+  for (let hops = 0; hops < 8; hops++) await Promise.resolve();
+  expect(told.toSorted()).toEqual(['its next life', 'other']);
+});
+
+test('in virtual time operations complete by themselves, those begun in a stuck spell after it', async () => {
+  const random = new SeededRandom(1);
+  const agenda = new Agenda(random);
+  const disk = new SimulatedDisk(random, { agenda });
+  const endsMs: number[] = [];
+  const makeOne = (): void => {
+    void disk.makeFolder('/a').then(() => endsMs.push(agenda.nowMs));
+  };
+  makeOne();
+  disk.stickUntil(5000);
+  makeOne();
+  while (agenda.step()) for (let hops = 0; hops < 8; hops++) await Promise.resolve();
+  expect(endsMs[0]).toBeLessThan(1);
+  expect(endsMs[1]).toBeGreaterThan(5000);
 });

@@ -1,22 +1,8 @@
 import type { Disk, DiskError, DiskFile, DiskSpace } from '../base/ports.ts';
+import type { Agenda } from './agenda.ts';
+import { DiskFaults, type Fault } from './diskFaults.ts';
+import { Inode, type Luck } from './inode.ts';
 import type { SeededRandom } from './seededRandom.ts';
-
-const pageBytes = 512;
-
-/** A file's content, as processes see it and as the disk has it. */
-interface Inode {
-  readonly number: number;
-  cache: Uint8Array;
-  disk: Uint8Array;
-  /** Pages that differ from the disk and would be written by a sync. */
-  readonly dirty: Set<number>;
-  /** Pages a failed sync marked clean although the disk never got them. */
-  readonly falselyClean: Set<number>;
-  /** Synced writes under way. */
-  syncedWrites: number;
-  /** The next of them loses pages, and is told of success. */
-  losesNext: boolean;
-}
 
 interface DirectoryEntry {
   readonly path: string;
@@ -31,69 +17,146 @@ interface DirectoryChange {
 }
 
 interface Operation {
+  readonly kind: OperationKind;
+  readonly path: string;
+  readonly of: ProcessDisk;
   readonly run: () => void;
   /** What may be left of it when the process dies in the middle. */
   readonly tear: (() => void) | undefined;
+  /** It is not carried out: the process died before. */
+  readonly drop: (() => void) | undefined;
 }
 
-export type Fault = 'write' | 'sync' | 'syncFolder' | 'open' | 'read' | 'list' | 'unlink';
+type OperationKind =
+  | Fault
+  | 'makeFolder'
+  | 'rename'
+  | 'space'
+  | 'writeSynced'
+  | 'sizeBytes'
+  | 'identity'
+  | 'truncate'
+  | 'close';
+
+/** How long operations take, milliseconds. */
+export interface DiskPace {
+  readonly usualMs: number;
+  /** One in so many is slow; 0: none is. */
+  readonly slowOneIn: number;
+  readonly slowMs: number;
+}
+
+export interface SimulatedDiskOptions {
+  /** Operations complete by themselves in virtual time; without it one at each `step`, the seed says which. */
+  readonly agenda?: Agenda;
+  readonly pace?: DiskPace;
+  /** Told of each operation as it completes. */
+  observe?(kind: string, path: string, result: string): void;
+}
+
+const promptPace: DiskPace = { usualMs: 0.3, slowOneIn: 0, slowMs: 0 };
 
 /**
  * A disk with a page cache. Writes are visible at once and durable with a sync; a failed sync leaves
  * clean pages that the disk never got, and the cache may drop those at any moment; a failed write leaves
- * a part. Creations, renames and unlinks, and new folders, are durable when their folder is synced.
- * Operations complete one at a time when `step` is called, in an order the seed chooses.
+ * a part, and so does one that no longer fits. A cut is durable with the next sync of its file. Creations,
+ * renames and unlinks, and new folders, are durable when their folder is synced. Operations complete in
+ * an order the seed chooses. Several processes may use it, each through a `process()` of its own.
  */
 export class SimulatedDisk implements Disk {
   readonly #random: SeededRandom;
+  readonly #options: SimulatedDiskOptions;
   readonly #folders = new Set<string>(['/']);
   readonly #durableFolders = new Set<string>(['/']);
   readonly #visible = new Map<string, Inode>();
   readonly #durable = new Map<string, Inode>();
   #changes: DirectoryChange[] = [];
   #pending: Operation[] = [];
-  readonly #faults = new Map<Fault, number>();
+  readonly #faults = new DiskFaults();
   #nextInode = 1;
-  /** Rises when the process dies: operations of the dead are dropped. */
-  #life = 0;
+  #stuckUntilMs = 0;
+  readonly #own: ProcessDisk;
+  /** Beyond it writes fail with ENOSPC. */
+  capacityBytes = Number.POSITIVE_INFINITY;
+  pace: DiskPace;
   syncs = 0;
-
-  constructor(random: SeededRandom) {
+  constructor(random: SeededRandom, options: SimulatedDiskOptions = {}) {
     this.#random = random;
+    this.#options = options;
+    this.pace = options.pace ?? promptPace;
+    this.#own = this.process();
   }
 
-  /** The next `count` operations of that kind fail with EIO. */
-  fail(fault: Fault, count = 1): void {
-    this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + count);
+  /** The disk as one process has it: it can die alone. */
+  process(): ProcessDisk {
+    return new ProcessDisk(this);
   }
 
-  /** Failures that were asked for and have not come do not come any more. */
+  /** The next `count` operations of that kind, on paths that begin so, fail with EIO. */
+  fail(fault: Fault, count = 1, under = '/'): void {
+    this.#faults.plan(fault, count, under);
+  }
+
+  /** Failures that were asked for and have not come do not come any more; there is room again. */
   heal(): void {
     this.#faults.clear();
+    this.capacityBytes = Number.POSITIVE_INFINITY;
+    this.#stuckUntilMs = 0;
+    this.pace = promptPace;
+  }
+
+  /** Nothing that begins from now on completes before; what is under way does. */
+  stickUntil(atMs: number): void {
+    this.#stuckUntilMs = atMs;
+  }
+
+  /** Operations that failed because they were told to, or for want of room. */
+  get failures(): number {
+    return this.#faults.met;
   }
 
   get pendingOperations(): number {
     return this.#pending.length;
   }
 
+  /** Of all files that have a name. */
+  get usedBytes(): number {
+    let sum = 0;
+    for (const inode of this.#visible.values()) sum += inode.cache.length;
+    return sum;
+  }
+
+  /** Names and contents as processes see them, without waiting: for who judges the outcome. */
+  *files(folder: string): Iterable<{ readonly path: string; readonly bytes: Uint8Array }> {
+    for (const [path, { cache }] of this.#visible) {
+      if (folderOf(path) === folder) yield { path, bytes: cache.view(0, cache.length) };
+    }
+  }
+
   /** Completes one pending operation. False when there is none. */
   step(): boolean {
-    if (this.#random.oneIn(200)) for (const inode of this.#visible.values()) this.#evict(inode);
+    this.#maybeEvict();
     if (this.#pending.length === 0) return false;
-    const [operation] = this.#pending.splice(this.#random.below(this.#pending.length), 1);
-    operation!.run();
+    this.#complete(this.#random.pick(this.#pending));
     return true;
   }
 
-  /** The process dies; the kernel and its cache live on. Half of a write under way may have happened. */
+  /** Every process dies; the kernel and its cache live on. Half of a write under way may have happened. */
   kill(): void {
-    this.#life += 1;
-    for (const inode of this.#visible.values()) inode.syncedWrites = 0;
-    const pending = this.#pending;
-    this.#pending = [];
-    for (const operation of pending) {
-      if (operation.tear !== undefined && this.#random.oneIn(3)) operation.tear();
-      else if (this.#random.oneIn(2)) operation.run();
+    this.killProcess(undefined);
+  }
+
+  /** One dies; the operations of the others go on. undefined: all. */
+  killProcess(of: ProcessDisk | undefined): void {
+    const dying = this.#pending.filter((operation) => of === undefined || operation.of === of);
+    this.#pending = this.#pending.filter((operation) => !dying.includes(operation));
+    for (const operation of dying) operation.of.life += 1;
+    for (const operation of dying) {
+      if (operation.tear !== undefined && this.#random.oneIn(3)) {
+        operation.drop?.();
+        operation.tear();
+      } else if (this.#random.oneIn(2)) operation.run();
+      else operation.drop?.();
     }
     for (const inode of this.#visible.values()) this.#evict(inode);
   }
@@ -102,11 +165,7 @@ export class SimulatedDisk implements Disk {
   powerLoss(): void {
     this.kill();
     for (const inode of new Set([...this.#visible.values(), ...this.#durable.values()])) {
-      const survives = this.#luck();
-      for (const page of inode.dirty) if (survives()) writePage(inode, page);
-      inode.dirty.clear();
-      inode.falselyClean.clear();
-      inode.cache = inode.disk.slice();
+      inode.losePower(this.#luck());
     }
     const survives = this.#luck();
     for (const change of this.#changes) if (survives()) this.#settle(change);
@@ -123,171 +182,189 @@ export class SimulatedDisk implements Disk {
   }
 
   list(folder: string): Promise<readonly string[]> {
-    return this.#do(() => {
-      this.#mayFail('list');
-      if (!this.#folders.has(folder)) throw diskError('ENOENT');
-      const prefix = `${folder}/`;
-      return [...this.#visible.keys()]
-        .filter((path) => path.startsWith(prefix) && !path.slice(prefix.length).includes('/'))
-        .map((path) => path.slice(prefix.length));
-    });
+    return this.#own.list(folder);
   }
 
   makeFolder(folder: string): Promise<void> {
-    return this.#do(() => void this.#folders.add(folder));
+    return this.#own.makeFolder(folder);
   }
 
   open(path: string, how: 'create' | 'write' | 'read'): Promise<DiskFile> {
-    return this.#do(() => {
-      this.#mayFail('open');
-      const there = this.#visible.get(path);
-      if (how === 'create') {
-        if (there !== undefined) throw diskError('EEXIST');
-        if (!this.#folders.has(folderOf(path))) throw diskError('ENOENT');
-        const inode: Inode = {
-          number: this.#nextInode++,
-          cache: new Uint8Array(0),
-          disk: new Uint8Array(0),
-          dirty: new Set(),
-          falselyClean: new Set(),
-          syncedWrites: 0,
-          losesNext: false,
-        };
-        this.#change({ path, inode });
-        return this.#file(inode);
-      }
-      if (there === undefined) throw diskError('ENOENT');
-      return this.#file(there);
-    });
+    return this.#own.open(path, how);
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#do(() => {
-      const inode = this.#visible.get(from);
-      if (inode === undefined) throw diskError('ENOENT');
-      this.#change({ path: from, inode: undefined }, { path: to, inode });
-    });
+    return this.#own.rename(from, to);
   }
 
   unlink(path: string): Promise<void> {
-    return this.#do(() => {
-      this.#mayFail('unlink');
-      if (!this.#visible.has(path)) throw diskError('ENOENT');
-      this.#change({ path, inode: undefined });
-    });
-  }
-
-  async space(): Promise<DiskSpace> {
-    return { freeBytes: Number.MAX_SAFE_INTEGER, totalBytes: Number.MAX_SAFE_INTEGER };
+    return this.#own.unlink(path);
   }
 
   syncFolder(folder: string): Promise<void> {
-    // What changes while it runs is not promised by it.
-    const begun = new Set(this.#changes.filter((change) => change.folders.has(folder)));
-    const inside = [...this.#folders].filter((one) => folderOf(one) === folder);
-    return this.#do(() => {
-      this.#mayFail('syncFolder');
-      for (const change of begun) this.#settle(change);
-      this.#changes = this.#changes.filter((change) => !begun.has(change));
-      for (const one of inside) this.#durableFolders.add(one);
-    });
+    return this.#own.syncFolder(folder);
   }
 
-  #file(inode: Inode): DiskFile {
+  space(folder: string): Promise<DiskSpace> {
+    return this.#own.space(folder);
+  }
+
+  /** For `ProcessDisk`. */
+  operations(of: ProcessDisk): Disk {
+    const on = <T>(kind: OperationKind, path: string, action: () => T): Promise<T> =>
+      this.#do({ kind, path, of }, action);
+    return {
+      list: (folder) =>
+        on('list', folder, () => {
+          this.#mayFail('list', folder);
+          if (!this.#folders.has(folder)) throw diskError('ENOENT');
+          return [...this.#visible.keys()]
+            .filter((path) => folderOf(path) === folder)
+            .map((path) => path.slice(path.lastIndexOf('/') + 1));
+        }),
+      makeFolder: (folder) => on('makeFolder', folder, () => void this.#folders.add(folder)),
+      open: (path, how) =>
+        on('open', path, () => {
+          this.#mayFail('open', path);
+          return this.#file(of, path, how === 'create' ? this.#create(path) : this.#existing(path));
+        }),
+      rename: (from, to) =>
+        on('rename', to, () => {
+          const inode = this.#existing(from);
+          this.#change({ path: from, inode: undefined }, { path: to, inode });
+        }),
+      unlink: (path) =>
+        on('unlink', path, () => {
+          this.#mayFail('unlink', path);
+          this.#existing(path);
+          this.#change({ path, inode: undefined });
+        }),
+      space: (folder) => on('space', folder, () => this.#space()),
+      syncFolder: (folder) => {
+        // What changes while it runs is not promised by it.
+        const begun = new Set(this.#changes.filter((change) => change.folders.has(folder)));
+        const inside = [...this.#folders].filter((one) => folderOf(one) === folder);
+        return on('syncFolder', folder, () => {
+          this.#mayFail('syncFolder', folder);
+          for (const change of begun) this.#settle(change);
+          this.#changes = this.#changes.filter((change) => !begun.has(change));
+          for (const one of inside) this.#durableFolders.add(one);
+        });
+      },
+    };
+  }
+
+  #space(): DiskSpace {
+    const totalBytes = Math.min(this.capacityBytes, largeBytes);
+    return { freeBytes: Math.max(0, totalBytes - this.usedBytes), totalBytes };
+  }
+
+  #create(path: string): Inode {
+    if (this.#visible.has(path)) throw diskError('EEXIST');
+    if (!this.#folders.has(folderOf(path))) throw diskError('ENOENT');
+    const inode = new Inode(this.#nextInode++);
+    this.#change({ path, inode });
+    return inode;
+  }
+
+  #existing(path: string): Inode {
+    const inode = this.#visible.get(path);
+    if (inode === undefined) throw diskError('ENOENT');
+    return inode;
+  }
+
+  #file(of: ProcessDisk, path: string, inode: Inode): DiskFile {
+    const on = <T>(
+      kind: OperationKind,
+      action: () => T,
+      hooks: Pick<Operation, 'tear' | 'drop'> = { tear: undefined, drop: undefined },
+    ): Promise<T> => this.#do({ kind, path, of }, action, hooks);
     return {
       write: (chunks, position) => {
         // Bytes are taken when the write begins; a kill may leave any part of it behind.
         const bytes = concat(chunks);
         const tear = (): void => this.#tear(inode, bytes, position);
-        return this.#do(() => {
-          if (this.#takeFault('write')) {
-            tear();
-            throw diskError('EIO');
-          }
-          writeCache(inode, bytes, position);
-        }, tear);
+        const action = (): void => void this.#write(path, inode, bytes, position);
+        return on('write', action, { tear, drop: undefined });
       },
       writeSynced: (chunks, position) => {
         const bytes = concat(chunks);
         const tear = (): void => this.#tear(inode, bytes, position);
-        inode.syncedWrites += 1;
-        return this.#do(() => {
+        const drop = (): void => {
           inode.syncedWrites -= 1;
-          if (this.#takeFault('write')) {
-            tear();
-            throw diskError('EIO');
-          }
+        };
+        inode.syncedWrites += 1;
+        const action = (): void => {
+          drop();
+          const pages = this.#write(path, inode, bytes, position);
           this.syncs += 1;
-          const failing = this.#takeFault('sync');
+          const failing = this.#faults.take('sync', path);
           // A descriptor reports an error once: the write that lost its pages may hear of success.
           const isOthers = failing && inode.syncedWrites > 0 && this.#random.oneIn(2);
           const loses = inode.losesNext || (failing && !isOthers);
           inode.losesNext = isOthers;
-          const reaches = this.#luck();
-          for (const page of writeCache(inode, bytes, position)) {
-            inode.dirty.delete(page);
-            if (loses && !reaches()) inode.falselyClean.add(page);
-            else writePage(inode, page);
-          }
+          if (!failing) inode.settleCut();
+          inode.flush(pages, loses ? this.#luck() : always);
           if (failing) throw diskError('EIO');
-        }, tear);
+        };
+        return on('writeSynced', action, { tear, drop });
       },
       read: (position, lengthBytes) =>
-        this.#do(() => {
-          this.#mayFail('read');
-          return inode.cache.slice(position, position + lengthBytes);
+        on('read', () => {
+          this.#mayFail('read', path);
+          return inode.cache.view(position, lengthBytes).slice();
         }),
       sync: () => {
         // What is written while a sync runs is not promised by it.
-        const pages = [...inode.dirty];
-        return this.#do(() => {
+        const pages = inode.dirtyPages;
+        return on('sync', () => {
           this.syncs += 1;
-          const failing = this.#takeFault('sync');
-          const reaches = this.#luck();
-          for (const page of pages) {
-            if (!inode.dirty.delete(page)) continue;
-            if (failing && !reaches()) inode.falselyClean.add(page);
-            else writePage(inode, page);
-          }
+          const failing = this.#faults.take('sync', path);
+          if (!failing) inode.settleCut();
+          inode.flush(pages, failing ? this.#luck() : always);
           if (failing) throw diskError('EIO');
         });
       },
-      sizeBytes: () => this.#do(() => inode.cache.length),
-      identity: () => this.#do(() => inode.number),
-      truncate: (lengthBytes) =>
-        this.#do(() => {
-          inode.cache = resized(inode.cache, lengthBytes);
-          inode.disk = resized(inode.disk, Math.min(inode.disk.length, lengthBytes));
-          for (const pages of [inode.dirty, inode.falselyClean]) {
-            for (const page of pages) if (page * pageBytes >= lengthBytes) pages.delete(page);
-          }
-        }),
-      close: () => this.#do(() => undefined),
+      sizeBytes: () => on('sizeBytes', () => inode.cache.length),
+      identity: () => on('identity', () => inode.number),
+      truncate: (lengthBytes) => on('truncate', () => inode.truncate(lengthBytes)),
+      close: () => on('close', () => undefined),
     };
+  }
+
+  #write(path: string, inode: Inode, bytes: Uint8Array, position: number): readonly number[] {
+    if (this.#faults.take('write', path)) {
+      this.#tear(inode, bytes, position);
+      throw diskError('EIO');
+    }
+    if (this.capacityBytes !== Number.POSITIVE_INFINITY) {
+      const growth = Math.max(0, position + bytes.length - inode.cache.length);
+      const room = Math.max(0, this.capacityBytes - this.usedBytes);
+      if (growth > room) {
+        inode.write(bytes.subarray(0, Math.max(0, bytes.length - growth + room)), position);
+        this.#faults.met += 1;
+        throw diskError('ENOSPC');
+      }
+    }
+    return inode.write(bytes, position);
   }
 
   /** A write that was not finished: all of it is in the cache, or a part. */
   #tear(inode: Inode, bytes: Uint8Array, position: number): void {
     const length = this.#random.oneIn(2) ? bytes.length : this.#random.below(bytes.length + 1);
-    writeCache(inode, bytes.subarray(0, length), position);
+    inode.write(bytes.subarray(0, length), position);
   }
 
-  /** The kernel may drop pages it believes clean. */
+  #maybeEvict(): void {
+    if (this.#random.oneIn(200)) for (const inode of this.#visible.values()) this.#evict(inode);
+  }
+
   #evict(inode: Inode): void {
-    if (inode.falselyClean.size === 0) return;
-    const stays = this.#luck();
-    for (const page of inode.falselyClean) {
-      if (stays()) continue;
-      inode.falselyClean.delete(page);
-      const from = page * pageBytes;
-      const onDisk = new Uint8Array(Math.min(pageBytes, inode.cache.length - from));
-      onDisk.set(inode.disk.subarray(from, from + onDisk.length));
-      inode.cache.set(onDisk, from);
-    }
+    if (inode.mayForget) inode.evict(this.#luck());
   }
 
-  /** Whether one of several things comes through a mishap: all do, none does, or each by itself. */
-  #luck(): () => boolean {
+  /** All come through, none does, or each by itself. */
+  #luck(): Luck {
     const kind = this.#random.below(4);
     return () => (kind < 2 ? kind === 0 : this.#random.oneIn(2));
   }
@@ -307,66 +384,94 @@ export class SimulatedDisk implements Disk {
     }
   }
 
-  #mayFail(fault: Fault): void {
-    if (this.#takeFault(fault)) throw diskError('EIO');
+  #mayFail(fault: Fault, path: string): void {
+    if (this.#faults.take(fault, path)) throw diskError('EIO');
   }
 
-  #takeFault(fault: Fault): boolean {
-    const left = this.#faults.get(fault) ?? 0;
-    if (left > 0) this.#faults.set(fault, left - 1);
-    return left > 0;
+  #complete(operation: Operation): void {
+    const at = this.#pending.indexOf(operation);
+    if (at < 0) return;
+    this.#pending.splice(at, 1);
+    operation.run();
   }
 
-  #do<T>(action: () => T, tear?: () => void): Promise<T> {
-    const life = this.#life;
+  #latencyMs(): number {
+    const { usualMs, slowOneIn, slowMs } = this.pace;
+    const isSlow = slowOneIn > 0 && this.#random.oneIn(slowOneIn);
+    const lotMs = (this.#random.below(1000) / 1000) * (isSlow ? slowMs : usualMs);
+    return lotMs + Math.max(0, this.#stuckUntilMs - this.#options.agenda!.nowMs);
+  }
+
+  #do<T>(
+    what: Pick<Operation, 'kind' | 'path' | 'of'>,
+    action: () => T,
+    hooks: Pick<Operation, 'tear' | 'drop'> = { tear: undefined, drop: undefined },
+  ): Promise<T> {
+    const { kind, path, of } = what;
+    const { life } = of;
+    const { agenda } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#pending.push({
-        tear,
+      const operation: Operation = {
+        ...what,
+        ...hooks,
         run: () => {
           try {
             const result = action();
-            if (life === this.#life) resolve(result);
+            this.#options.observe?.(kind, path, '');
+            if (life === of.life) resolve(result);
           } catch (error) {
-            if (life === this.#life) reject(error);
+            this.#options.observe?.(kind, path, (error as DiskError).code);
+            if (life === of.life) reject(error);
           }
         },
+      };
+      this.#pending.push(operation);
+      agenda?.after(this.#latencyMs(), () => {
+        this.#maybeEvict();
+        this.#complete(operation);
       });
     });
   }
 }
 
+/** One process' operations: they die with it. */
+export class ProcessDisk implements Disk {
+  readonly #disk: SimulatedDisk;
+  readonly list: Disk['list'];
+  readonly makeFolder: Disk['makeFolder'];
+  readonly open: Disk['open'];
+  readonly rename: Disk['rename'];
+  readonly unlink: Disk['unlink'];
+  readonly syncFolder: Disk['syncFolder'];
+  readonly space: Disk['space'];
+  /** Rises when the process dies: operations of the dead are never answered. */
+  life = 0;
+
+  constructor(disk: SimulatedDisk) {
+    this.#disk = disk;
+    const { list, makeFolder, open, rename, unlink, syncFolder, space } = disk.operations(this);
+    this.list = list;
+    this.makeFolder = makeFolder;
+    this.open = open;
+    this.rename = rename;
+    this.unlink = unlink;
+    this.syncFolder = syncFolder;
+    this.space = space;
+  }
+
+  /** What is under way may be done, half done, or not at all. */
+  kill(): void {
+    this.#disk.killProcess(this);
+  }
+}
+
+/** More than any run writes. */
+const largeBytes = 1e12;
+
+const always: Luck = () => true;
+
 function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
-}
-
-/** The pages it touched, dirty now. */
-function writeCache(inode: Inode, bytes: Uint8Array, position: number): readonly number[] {
-  if (bytes.length === 0) return [];
-  if (inode.cache.length < position + bytes.length)
-    inode.cache = resized(inode.cache, position + bytes.length);
-  inode.cache.set(bytes, position);
-  const first = Math.floor(position / pageBytes);
-  const last = Math.floor((position + bytes.length - 1) / pageBytes);
-  const pages: number[] = [];
-  for (let page = first; page <= last; page++) {
-    pages.push(page);
-    inode.dirty.add(page);
-    inode.falselyClean.delete(page);
-  }
-  return pages;
-}
-
-function writePage(inode: Inode, page: number): void {
-  const from = page * pageBytes;
-  const bytes = inode.cache.subarray(from, from + pageBytes);
-  if (inode.disk.length < from + bytes.length) inode.disk = resized(inode.disk, from + bytes.length);
-  inode.disk.set(bytes, from);
-}
-
-function resized(bytes: Uint8Array, length: number): Uint8Array {
-  const other = new Uint8Array(length);
-  other.set(bytes.subarray(0, length));
-  return other;
 }
 
 function concat(chunks: readonly Uint8Array[]): Uint8Array {

@@ -402,7 +402,7 @@ test('it holds one file open at a time, however many there are', async () => {
     rename: (from, to) => disk.rename(from, to),
     unlink: (path) => disk.unlink(path),
     syncFolder: (path) => disk.syncFolder(path),
-    space: () => disk.space(),
+    space: (path) => disk.space(path),
     async open(path, how) {
       const file = await disk.open(path, how);
       most = Math.max(most, ++open);
