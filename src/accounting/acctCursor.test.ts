@@ -2,7 +2,14 @@ import { beforeEach, expect, test } from 'vitest';
 import { systemDigest } from '../base/node/digest.ts';
 import { SeededRandom } from '../simulation/seededRandom.ts';
 import { SimulatedDisk } from '../simulation/simulatedDisk.ts';
-import { type AcctCursor, cursorPath, encodeCursor, readThrough, storeCursor } from './acctCursor.ts';
+import {
+  type AcctCursor,
+  cursorPath,
+  encodeCursor,
+  ensureFolder,
+  readThrough,
+  storeCursor,
+} from './acctCursor.ts';
 
 const digest = systemDigest();
 const folder = '/cursors';
@@ -51,4 +58,14 @@ test('what any accounting file has read of an engine was on disk, and a broken c
       ['engine-2', { epoch: 1, batch: 1 }],
     ]),
   );
+});
+
+test('a folder that a former process made, and did not live to sync, survives a power loss', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    disk = new SimulatedDisk(new SeededRandom(seed));
+    await done(disk.makeFolder('/acct'));
+    await done(ensureFolder(disk, '/acct'));
+    disk.powerLoss();
+    expect(await done(disk.list('/acct')), `seed ${seed}`).toEqual([]);
+  }
 });

@@ -1,4 +1,4 @@
-import type { Digest, Disk } from '../base/ports.ts';
+import type { Digest, Disk, DiskError } from '../base/ports.ts';
 import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
 import { unlessMissing } from './acctError.ts';
 import { inFolder, parentFolder, splitAcctPath } from './fileNames.ts';
@@ -83,11 +83,16 @@ export async function storeCursor(disk: Disk, path: string, bytes: Uint8Array): 
   await disk.syncFolder(parentFolder(path));
 }
 
-/** Creates a missing folder and makes its own entry durable too. */
+/**
+ * Creates a missing folder. Its own entry is made durable each time: a former process may have made it and
+ * not lived to sync that, and with the folder all that is in it would be gone.
+ */
 export async function ensureFolder(disk: Disk, folder: string): Promise<void> {
-  if ((await unlessMissing(disk.list(folder))) !== undefined) return;
   await disk.makeFolder(folder);
-  await disk.syncFolder(parentFolder(folder));
+  await disk.syncFolder(parentFolder(folder)).catch((error: DiskError) => {
+    // Who may not read the folder above has not made this one.
+    if (error.code !== 'EACCES') throw error;
+  });
 }
 
 /** The last batch of each engine that any accounting file has read. Cursors that cannot be read count for nothing. */
