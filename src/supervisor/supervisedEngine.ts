@@ -2,11 +2,11 @@ import type { Clock, Log } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import type { EngineStateReport } from '../control/reports.ts';
 import type { EngineReport } from '../engine/engine.ts';
+import type { Recording } from '../engine/recording.ts';
 import type { BatchPosition } from '../message/batchPosition.ts';
 import { EngineChild, type EngineEnd } from './engineChild.ts';
 import type { Answers, Question } from './engineMessages.ts';
 import { asLeft, carriedOn } from './lifeTotals.ts';
-import type { Recording } from './recording.ts';
 
 /** What one engine needs of its supervisor. */
 export interface EngineSurroundings {

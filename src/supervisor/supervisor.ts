@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { ensureFolder } from '../accounting/acctCursor.ts';
 import { systemClock } from '../base/node/clock.ts';
 import { systemDigest } from '../base/node/digest.ts';
 import { systemDisk } from '../base/node/disk.ts';
@@ -15,11 +16,11 @@ import type {
 } from '../control/reports.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../control/server.ts';
 import { ControlRefusal } from '../control/wire.ts';
+import { Recording } from '../engine/recording.ts';
 import { parseMessageId } from '../message/messageId.ts';
 import { queueListReport, statusReport } from './daemonReports.ts';
 import type { Answers, Question } from './engineMessages.ts';
 import { type EngineAnswer, quarantineListReport, quarantineReleaseReport } from './quarantineReports.ts';
-import { Recording } from './recording.ts';
 import { SupervisedEngine } from './supervisedEngine.ts';
 
 export interface SupervisorOptions {
@@ -76,7 +77,7 @@ export class Supervisor {
    */
   async claim(): Promise<AlreadyRunning | undefined> {
     const socket = controlSocketPath(this.#options.config).path;
-    await this.#disk.makeFolder(this.#spool);
+    await ensureFolder(this.#disk, this.#spool);
     try {
       this.#control = await serveControl(socket, this.#handlers());
     } catch (error) {
