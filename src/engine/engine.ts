@@ -48,7 +48,16 @@ export interface EngineOptions {
   readonly guard?: PoisonGuard;
   /** Smaller ones for simulations. */
   readonly spoolSizes?: SpoolSizes;
+  /** Simulations put one with a mistake in its place, to see that they notice. */
+  readonly parts?: Partial<EngineParts>;
   published(watermark: Watermark): void;
+}
+
+/** What an engine is made of. */
+export interface EngineParts {
+  readonly recover: typeof recover;
+  readonly Spool: typeof SegmentSpool;
+  readonly Scheduler: typeof Scheduler;
 }
 
 export interface EngineReport {
@@ -93,6 +102,7 @@ export interface EngineFailure {
 
 const heldContentBytes = 32 * 1024 * 1024;
 const tickMs = 1000;
+const ownParts: EngineParts = { recover, Spool: SegmentSpool, Scheduler };
 /** How long a stop waits for transactions under way. */
 const stopGraceMs = 10_000;
 const noPrefix = new Uint8Array(0);
@@ -116,7 +126,13 @@ export class Engine {
   #dateSecond = Number.NaN;
   #date = '';
 
-  private constructor(ports: EnginePorts, config: Config, spool: SegmentSpool, guard: PoisonGuard) {
+  private constructor(
+    ports: EnginePorts,
+    config: Config,
+    spool: SegmentSpool,
+    guard: PoisonGuard,
+    parts: EngineParts,
+  ) {
     const plan = planListeners(config);
     const settingsFor = compileDomainSettings(config);
     this.#ports = ports;
@@ -125,7 +141,7 @@ export class Engine {
     this.#quarantine = new Quarantine(spool);
     this.#routing = compileRouting(config);
     this.#durabilities = plan.endpoints.map(({ durability }) => durability.value);
-    this.#scheduler = new Scheduler({
+    this.#scheduler = new parts.Scheduler({
       settingsFor: (domain, vmta) => {
         const settings = settingsFor(domain, vmta);
         return {
@@ -173,7 +189,8 @@ export class Engine {
     // Without syncs accounting may have read what a power loss takes.
     const { epoch, batch } = options.recorded;
     const isSynced = config.durability.value === 'sync';
-    const recovered = await recover(ports, spoolFolder, { epoch, batch: isSynced ? batch : 0 });
+    const parts = { ...ownParts, ...options.parts };
+    const recovered = await parts.recover(ports, spoolFolder, { epoch, batch: isSynced ? batch : 0 });
     if (recovered.kind === 'damaged') {
       const where = `${spoolFolder}/${recovered.segment} at byte ${recovered.at}`;
       return { kind: 'failed', code: 'damaged', message: `mail that was on disk is damaged: ${where}` };
@@ -186,7 +203,7 @@ export class Engine {
       return { kind: 'failed', code: recovered.code, message: `${spoolFolder}: ${recovered.code}` };
     }
     let started: Engine | undefined;
-    const spool = new SegmentSpool(
+    const spool = new parts.Spool(
       ports,
       spoolFolder,
       recovered,
@@ -206,7 +223,7 @@ export class Engine {
     await spool.started;
     // Without an answer of the disk nobody is held.
     const deadly = await takeDeadly(ports.disk, spoolFolder).catch(() => new Set<string>());
-    const engine = new Engine(ports, config, spool, options.guard ?? noGuard);
+    const engine = new Engine(ports, config, spool, options.guard ?? noGuard, parts);
     started = engine;
     for (const owed of recovered.owed) engine.#mail.takeUp(owed, deadly);
     tellRecovered(ports.log, recovered, options.recorded, engine.#quarantine.size);
