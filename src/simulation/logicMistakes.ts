@@ -1,0 +1,179 @@
+import type { Connection, ConnectionEvents, Net } from '../base/ports.ts';
+import type { DeliveryEvent } from '../message/deliveryEvent.ts';
+import type { SpoolLocation } from '../message/envelope.ts';
+import { wholeShare } from '../queue/limitShares.ts';
+import type { QueueSettings } from '../queue/queue.ts';
+import type { Batch, OwedMessage, Settled, Settlement } from '../queue/schedule.ts';
+import { Scheduler, type SchedulerOptions } from '../queue/scheduler.ts';
+import type { OwedMail } from '../spool/copyForward.ts';
+import { SegmentSpool } from '../spool/segmentSpool.ts';
+import type { SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
+import type { Mistake } from './mistake.ts';
+
+/** A scheduler that is told of other settings than the configuration's. */
+function settingsOtherwise(otherwise: (settings: QueueSettings) => Partial<QueueSettings>): Mistake {
+  class Misled extends Scheduler {
+    constructor(options: SchedulerOptions) {
+      super({
+        ...options,
+        settingsFor(domain, vmta) {
+          const settings = options.settingsFor(domain, vmta);
+          return { ...settings, ...otherwise(settings) };
+        },
+      });
+    }
+  }
+  return { parts: { Scheduler: Misled } };
+}
+
+class LosesDeferrals extends SegmentSpool {
+  override putEvent(event: DeliveryEvent, messageSegment: number): void {
+    super.putEvent(
+      event.kind === 'deferred' ? { ...event, attempts: 0, nextTryMs: 0 } : event,
+      messageSegment,
+    );
+  }
+}
+
+class DoublesOutcomes extends SegmentSpool {
+  override putEvent(event: DeliveryEvent, messageSegment: number): void {
+    super.putEvent(event, messageSegment);
+    if (event.kind === 'failed') super.putEvent(event, messageSegment);
+  }
+}
+
+class LosesQueueStates extends SegmentSpool {
+  override putQueueState(): void {
+    // Nothing is remembered.
+  }
+}
+
+class LooksWhereItWas extends SegmentSpool {
+  override ownedBy(mail: OwedMail): void {
+    super.ownedBy({
+      owedIn: (segment) => mail.owedIn(segment),
+      recipientsOf: (messages) => mail.recipientsOf(messages),
+      moved: () => undefined,
+      damaged: (message) => mail.damaged(message),
+    });
+  }
+}
+
+class CopiesWithoutNextTry extends SegmentSpool {
+  override ownedBy(mail: OwedMail): void {
+    super.ownedBy({
+      owedIn: (segment) => mail.owedIn(segment),
+      recipientsOf: (messages) =>
+        mail.recipientsOf(messages).map((owed) => owed.map((one) => ({ ...one, attempts: 0, nextTryMs: 0 }))),
+      moved: (message, to) => mail.moved(message, to),
+      damaged: (message) => mail.damaged(message),
+    });
+  }
+}
+
+class ReadsOneByteOff extends SegmentSpool {
+  override async read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure> {
+    const read = await super.read(location);
+    const last = read.kind === 'stored' ? read.content.chunks.at(-1) : undefined;
+    // Somewhere before the closing CRLF . CRLF.
+    if (last !== undefined && last.length > 20) last[last.length - 12] = 0x2a;
+    return read;
+  }
+}
+
+class RetriesFailures extends Scheduler {
+  override settle(batch: Batch, index: number, settlement: Settlement, nowMs: number): Settled {
+    return super.settle(batch, index, settlement === 'failed' ? 'deferred' : settlement, nowMs);
+  }
+}
+
+class ForgetsNextTry extends Scheduler {
+  override add(owed: OwedMessage, nowMs: number): number {
+    const recipients = owed.recipients.map((recipient) => ({ ...recipient, nextTryInMs: 0 }));
+    return super.add({ ...owed, recipients }, nowMs);
+  }
+}
+
+class ForgetsAge extends Scheduler {
+  override add(owed: OwedMessage, nowMs: number): number {
+    return super.add({ ...owed, ageMs: 0 }, nowMs);
+  }
+}
+
+class OneConnectionMore extends Scheduler {
+  constructor(options: SchedulerOptions) {
+    super({ ...options, connectionLeases: wholeShare(1000) });
+  }
+}
+
+export const logicMistakes: Readonly<Record<string, Mistake>> = {
+  'lost deferral': { parts: { Spool: LosesDeferrals } },
+  'lost queue state': { parts: { Spool: LosesQueueStates } },
+  'stale index after copy': { parts: { Spool: LooksWhereItWas } },
+  'a copy forgets the next try': { parts: { Spool: CopiesWithoutNextTry } },
+  'doubled row': { parts: { Spool: DoublesOutcomes } },
+  'a stored content is read one byte off': { parts: { Spool: ReadsOneByteOff } },
+  'retry after 5xx': { parts: { Scheduler: RetriesFailures } },
+  'next try lost at a restart': { parts: { Scheduler: ForgetsNextTry } },
+  'age lost at a restart': { parts: { Scheduler: ForgetsAge } },
+  'limit off by one': settingsOtherwise(({ maxSmtpOut }) => ({ maxSmtpOut: maxSmtpOut + 1 })),
+  'total limit not kept': { parts: { Scheduler: OneConnectionMore } },
+  'retried too early': settingsOtherwise(({ retryRecipientsAfterMs }) => ({
+    retryRecipientsAfterMs: retryRecipientsAfterMs / 2,
+  })),
+  'expired too early': settingsOtherwise(({ bounceAfterMs }) => ({ bounceAfterMs: bounceAfterMs / 4 })),
+  'missed session reset': { engineNet: (net) => overClients(net, heard('RSET\r\n', 'NOOP\r\n')) },
+  'a deferral at the dot is taken for a delivery': {
+    engineNet: (net) => overRemotes(net, '452 4.3.1', '250 2.3.1'),
+  },
+  'a delivery is taken for a deferral': {
+    engineNet: (net) => overRemotes(net, '250 2.0.0 taken', '451 2.0.0 taken'),
+  },
+};
+
+type Heard = (bytes: Uint8Array) => Uint8Array;
+
+/** One text for another of the same length, where a piece that arrives holds it. */
+function heard(text: string, instead: string): Heard {
+  const [from, to] = [text, instead].map((one) => new TextEncoder().encode(one)) as [Uint8Array, Uint8Array];
+  return (bytes) => {
+    const at = placeOf(from, bytes);
+    if (at < 0) return bytes;
+    const changed = bytes.slice();
+    changed.set(to, at);
+    return changed;
+  };
+}
+
+function placeOf(text: Uint8Array, bytes: Uint8Array): number {
+  for (let at = bytes.indexOf(text[0]!); at >= 0; at = bytes.indexOf(text[0]!, at + 1)) {
+    if (text.every((byte, i) => bytes[at + i] === byte)) return at;
+  }
+  return -1;
+}
+
+function overEvents(events: ConnectionEvents, hear: Heard): ConnectionEvents {
+  return {
+    received: (bytes) => events.received(hear(bytes)),
+    ended: () => events.ended(),
+    drained: () => events.drained(),
+    closed: (error) => events.closed(error),
+  };
+}
+
+/** What clients say arrives otherwise. */
+function overClients(net: Net, hear: Heard): Net {
+  return {
+    listen: (at, accept) => net.listen(at, (connection: Connection) => overEvents(accept(connection), hear)),
+    connect: (options, opened, events) => net.connect(options, opened, events),
+  };
+}
+
+/** What remotes answer arrives otherwise. */
+function overRemotes(net: Net, text: string, instead: string): Net {
+  const hear = heard(text, instead);
+  return {
+    listen: (at, accept) => net.listen(at, accept),
+    connect: (options, opened, events) => net.connect(options, opened, overEvents(events, hear)),
+  };
+}
