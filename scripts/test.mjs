@@ -1,4 +1,4 @@
-// The tests. `npm test`: everything quick. `crash`, `interop`, `long`: one each, with its own options behind it.
+// The tests. `npm test`: everything quick. `planted`, `crash`, `interop`, `long`: one each, with its own options behind it.
 // The last line is always "N passed, N failed"; the exit code is 0 only when nothing failed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,10 +10,11 @@ import { prepare, root } from './prepare.mjs';
 const suites = {
   quick: (options) => vitest('vitest.config.ts', options),
   interop: (options) => vitest('test/interop/vitest.config.ts', options),
+  planted: (options) => vitest('test/long/vitest.config.ts', options),
   crash,
   async long(options) {
     const parts = [
-      await vitest('test/long/vitest.config.ts', options),
+      await suites.planted(options),
       await suites.interop([]),
       await suites.crash([]),
     ];

@@ -45,6 +45,8 @@ interface Mistake {
   recorded?(cursor: BatchPosition): BatchPosition;
   /** What it is told of the mail that is owed. */
   mail?(mail: OwedMail): OwedMail;
+  /** A batch failed. */
+  failed?(messages: Iterable<Message>, disk: Disk): void;
   /** A terminal outcome was put. */
   settled?(message: Message, disk: Disk): void;
 }
@@ -172,6 +174,7 @@ class World implements OwedMail {
         },
         failed: () => {
           this.failures += 1;
+          this.#mistake.failed?.(this.messages.values(), this.disk);
           this.#crashSoon();
         },
       },
@@ -577,6 +580,8 @@ function overHeaders(disk: Disk, otherwise: (header: SegmentHeader) => SegmentHe
   }));
 }
 
+const bodyPath = ({ envelope }: NewMessage): string => `${folder}/bodies/${formatMessageId(envelope.id)}`;
+
 const isContents = (path: string): boolean => path.includes('/bodies');
 
 const nothing = async (): Promise<void> => undefined;
@@ -702,7 +707,14 @@ const mistakes: Readonly<Record<string, Mistake>> = {
   'a content file goes before the last outcome is durable': {
     settled({ put, recipients }, disk) {
       if (recipients.some(({ outcome }) => outcome === 'none')) return;
-      disk.unlink(`${folder}/bodies/${formatMessageId(put.envelope.id)}`).catch(() => undefined);
+      disk.unlink(bodyPath(put)).catch(() => undefined);
+    },
+  },
+  'a content file goes with the batch that failed, before the 451 (A9)': {
+    failed(messages, disk) {
+      for (const { put, answer } of messages) {
+        if (answer === 'pending') disk.unlink(bodyPath(put)).catch(() => undefined);
+      }
     },
   },
   'a message that was copied is looked for where it was': {
