@@ -55,8 +55,10 @@ async function benchScenario(
   seconds: number,
 ): Promise<void> {
   const scenario = scenarios[name];
-  const { connections, sizeBytes, nextHop } = scenario;
-  console.log(`\n${name}: ${connections} connections, ${sizeBytes} bytes a message, next hop ${nextHop}`);
+  const { connections, sizeBytes, nextHop, durability } = scenario;
+  console.log(
+    `\n${name}: ${connections} connections, ${sizeBytes} bytes a message, next hop ${nextHop}, durability ${durability}`,
+  );
   const measured: readonly MeasuredSide[] = sides.map((side) => ({ ...side, figures: [] }));
   const rows: string[][] = [['round', ...columns.map(([title]) => title), 'load average']];
   for (let round = 1; round <= rounds; round++) {

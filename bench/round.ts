@@ -34,7 +34,11 @@ process.send!(figures, () => process.exit());
 async function measure({ scenario, seconds }: RoundOrder): Promise<RoundFigures> {
   const sink = scenario.nextHop === 'sink' ? await startSink() : undefined;
   // An hour: what cannot be delivered is not to be tried again within the round.
-  const site = await makeSite({ sinkPort: sink?.port ?? closedPort, domainLines: ['retry-after 1h'] });
+  const site = await makeSite({
+    sinkPort: sink?.port ?? closedPort,
+    domainLines: ['retry-after 1h'],
+    extra: `durability ${scenario.durability}`,
+  });
   const daemon = await Daemon.start(site);
   const { connections, sizeBytes } = scenario;
   const load = new Worker(new URL('./benchLoadWorker.js', import.meta.url), {

@@ -1,14 +1,17 @@
-export type ScenarioName = 'inject' | 'relay';
+export type ScenarioName = 'inject' | 'injectNone' | 'relay';
 
 export interface Scenario {
   readonly connections: number;
   readonly sizeBytes: number;
   readonly nextHop: 'unreachable' | 'sink';
+  /** What a 250 waits for. */
+  readonly durability: 'sync' | 'none';
 }
 
 export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
-  inject: { connections: 50, sizeBytes: 2048, nextHop: 'unreachable' },
-  relay: { connections: 20, sizeBytes: 2048, nextHop: 'sink' },
+  inject: { connections: 50, sizeBytes: 2048, nextHop: 'unreachable', durability: 'sync' },
+  injectNone: { connections: 50, sizeBytes: 2048, nextHop: 'unreachable', durability: 'none' },
+  relay: { connections: 20, sizeBytes: 2048, nextHop: 'sink', durability: 'sync' },
 };
 
 /** What a round is told. */

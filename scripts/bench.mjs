@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { prepare, root } from './prepare.mjs';
 
-const endToEnd = ['inject', 'relay'];
+const endToEnd = ['inject', 'injectNone', 'relay'];
 const all = [...endToEnd, 'spool', 'scheduler'];
 /** Minutes, and gigabytes of the temporary folder: only when asked for. */
 const named = [...all, 'backlog'];

@@ -13,11 +13,7 @@ const suites = {
   planted: (options) => vitest('test/long/vitest.config.ts', options),
   crash,
   async long(options) {
-    const parts = [
-      await suites.planted(options),
-      await suites.interop([]),
-      await suites.crash([]),
-    ];
+    const parts = [await suites.planted(options), await suites.interop([]), await suites.crash([])];
     return parts.reduce((sum, part) => ({
       passed: sum.passed + part.passed,
       failed: sum.failed + part.failed,

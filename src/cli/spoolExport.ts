@@ -136,7 +136,8 @@ async function exportFolder(
       const id = formatMessageId(owed.id);
       if (looks === 1 ? !isWanted(owed, id, selection) : !gone.has(id)) continue;
       const retrieved = await retriever.message(owed).catch(unlessGone);
-      if (retrieved === undefined || (retrieved.isMissing && isInMotion && looks < looksMax)) {
+      // Beside an engine a content may be on its way there, or away: only what is seen again is believed.
+      if (retrieved === undefined || (!retrieved.isWhole && isInMotion && looks < looksMax)) {
         goneNow.add(id);
         continue;
       }

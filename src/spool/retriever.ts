@@ -14,11 +14,9 @@ export interface Retrieved {
   readonly content: Content | undefined;
   /** Envelope and content are as they were stored. */
   readonly isWhole: boolean;
-  /** The content should have a file of its own, and has none. */
-  readonly isMissing: boolean;
 }
 
-const unreadable: Retrieved = { envelope: undefined, content: undefined, isWhole: false, isMissing: false };
+const unreadable: Retrieved = { envelope: undefined, content: undefined, isWhole: false };
 
 /**
  * Reads messages of a spool that nobody may be working on, damaged or not. Salts come from an inspection: a
@@ -55,13 +53,12 @@ export class Retriever {
     const { envelope, body } = record;
     if (body.inFile) {
       const bytes = await this.#readBodyFile(envelope, body);
-      if (bytes === 'missing') return { envelope, content: undefined, isWhole: false, isMissing: true };
       const content = bytes && contentOf(bytes, body);
-      return { envelope, content, isWhole: content !== undefined, isMissing: false };
+      return { envelope, content, isWhole: content !== undefined };
     }
     const bytes = await file.read(body.at, body.sizeBytes);
     const isWhole = bytes.length === body.sizeBytes && this.#digest.crc32(bytes, salt) === body.crc;
-    return { envelope, content: contentOf(bytes, body), isWhole, isMissing: false };
+    return { envelope, content: contentOf(bytes, body), isWhole };
   }
 
   async close(): Promise<void> {
@@ -78,11 +75,10 @@ export class Retriever {
     return this.#open!.file;
   }
 
-  /** undefined: damaged. */
-  #readBodyFile({ id }: Envelope, body: BodyPlace): Promise<Uint8Array | 'missing' | undefined> {
+  /** undefined: damaged, or gone. */
+  #readBodyFile({ id }: Envelope, body: BodyPlace): Promise<Uint8Array | undefined> {
     return this.#bodyFiles.read(id, body).catch((error: Partial<DiskError>) => {
-      if (error.code === 'ENOENT') return 'missing';
-      if (error.code === 'EIO') return undefined;
+      if (error.code === 'ENOENT' || error.code === 'EIO') return undefined;
       throw error;
     });
   }

@@ -226,9 +226,10 @@ test('a reader written from docs/spool.md finds what a recovery finds, over 30 s
     for (let lives = 0; lives < 3; lives++) {
       life.kept.length = 0;
       await life.live(700);
+      // First: before it has written the head again, the cache may yet forget what a failed sync left there.
+      const recovered = await life.recover();
       const files = await filesOf(life);
       const found = readSpool(files);
-      const recovered = await life.recover();
       expect(told(found), `seed ${seed}`).toEqual(toldByRecovery(recovered));
       for (const [id, message] of found.messages) {
         expect(isContentWhole(files, id, message), `content of ${id}`).toBe(true);
