@@ -94,8 +94,8 @@ export function drawMix(random: SeededRandom): FaultMix {
       unlink: random.below(2),
       cursor: random.below(2),
     },
-    segmentBytes: random.pick([4, 32, 96]) * 1024,
-    bodyFileBytes: random.pick([4, 30, 30]) * 1024,
+    segmentBytes: random.pick([16, 32, 96]) * 1024,
+    bodyFileBytes: random.pick([8, 30, 30]) * 1024,
     diskMs: random.pick([0.3, 0.3, 3, 20]),
     net: {
       latencyMs: 1 + random.below(60),

@@ -68,6 +68,12 @@ const mixes: Readonly<Record<string, Partial<FaultMix>>> = {
   },
   'V5: two unlinks without a directory sync between': powerCuts,
   'cursor before CSV sync': powerCuts,
+  "the cursor's folder is not synced after the rename": powerCuts,
+  'a failed CSV sync is repeated and believed': {
+    ...powerCuts,
+    on: new Set(['disk.sync', 'disk.slow', 'crash.power']),
+    spoolFaultRate: 0,
+  },
   'V6: a restarted recorder believes a cursor that is not durable': powerCuts,
   // Mail has to grow old first.
   'age lost at a restart': { on: new Set(['crash.engine']), faultsMs: 1_200_000, crashes: 3 },

@@ -11,7 +11,7 @@ afterAll(() => stray.unlisten());
 
 const seeds = Number(process.env.SIM_SEEDS ?? 200);
 /** Every so many seeds is run a second time. */
-const twiceEvery = 5;
+const twiceEvery = 10;
 
 test(`every promise is kept over ${seeds} seeds, each with its own mix of faults`, async () => {
   for (let seed = 1; seed <= seeds; seed++) {
