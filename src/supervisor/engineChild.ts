@@ -59,9 +59,12 @@ export class EngineChild {
     this.#worker = cluster.fork(engineEnvironment);
     // Not events.once: a message to an engine that has just died is an `error` here, and no end of ours.
     this.exited = new Promise((resolve) => {
-      this.#worker.once('exit', (code: number | null, signal: string | null) =>
-        resolve(signal === null ? `ended with exit code ${code}` : `killed by ${signal}`),
-      );
+      this.#worker.once('exit', (code: number | null, signal: string | null) => {
+        const how = signal === null ? `ended with exit code ${code}` : `killed by ${signal}`;
+        // What it said last may still be on its way; behind the end of the channel nothing is.
+        if (this.#worker.isConnected()) this.#worker.once('disconnect', () => resolve(how));
+        else resolve(how);
+      });
       this.#worker.on('error', ({ message }) => {
         if (this.#worker.process.pid === undefined) resolve(`could not be started: ${message}`);
       });
