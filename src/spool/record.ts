@@ -138,9 +138,15 @@ export type RecordReading<T> = Readonly<
 
 /** Everything a record says. A type that is not in the table is passed over: the format version decides. */
 export const wholeRecords: RecordReading<SpoolRecord> = {
-  [recordType.envelope]: (from, place) => ({ kind: 'envelope', ...place, ...envelopeFrom(from) }),
+  [recordType.envelope]: (from, { at, bytes }) => {
+    const { envelope, body } = envelopeFrom(from);
+    return { kind: 'envelope', at, bytes, envelope, body };
+  },
   [recordType.snapshot]: (from, place) => ({ kind: 'snapshot', ...place, ...snapshotFrom(from) }),
-  [recordType.event]: (from) => ({ kind: 'event', ...eventFrom(from) }),
+  [recordType.event]: (from) => {
+    const { event, messageSegment } = eventFrom(from);
+    return { kind: 'event', event, messageSegment };
+  },
   [recordType.queueState]: (from) => ({ kind: 'queueState', state: queueStateFrom(from) }),
   [recordType.hold]: (from) => ({ kind: 'hold', ...holdFrom(from) }),
 };
@@ -390,41 +396,44 @@ function eventTo(out: ByteWriter, { event, messageSegment }: EventNote): void {
   out.text(event.queue);
 }
 
+/** Field by field: spreading the front of it costs thirty times as much, and the recorder reads every one. */
 function eventFrom(from: ByteReader): Omit<EventNote, 'kind'> {
-  const { messageSegment, ...settled } = settledFrom(from);
-  return {
-    messageSegment,
-    event: {
-      ...settled,
-      timeLoggedMs: from.f64(),
-      timeQueuedMs: from.f64(),
-      dlvSizeBytes: from.f64(),
-      orig: from.text(),
-      rcpt: from.text(),
-      orcpt: from.text(),
-      status: from.text(),
-      diagnostic: from.text(),
-      dsnMta: from.text(),
-      bounceCategory: from.text(),
-      srcMta: from.text(),
-      dlvSourceIp: from.text(),
-      dlvDestinationIp: from.text(),
-      dlvEsmtpAvailable: from.text(),
-      vmta: from.text(),
-      vmtaPool: from.text(),
-      jobId: from.text(),
-      envId: from.text(),
-      queue: from.text() as QueueName,
-    },
+  const kind = eventKinds[from.u8()]!;
+  const messageSegment = from.u32();
+  const event: DeliveryEvent = {
+    kind,
+    id: { epoch: from.u32(), sequence: from.f64() },
+    recipientIndex: from.u32(),
+    attempts: from.u32(),
+    nextTryMs: from.f64(),
+    timeLoggedMs: from.f64(),
+    timeQueuedMs: from.f64(),
+    dlvSizeBytes: from.f64(),
+    orig: from.text(),
+    rcpt: from.text(),
+    orcpt: from.text(),
+    status: from.text(),
+    diagnostic: from.text(),
+    dsnMta: from.text(),
+    bounceCategory: from.text(),
+    srcMta: from.text(),
+    dlvSourceIp: from.text(),
+    dlvDestinationIp: from.text(),
+    dlvEsmtpAvailable: from.text(),
+    vmta: from.text(),
+    vmtaPool: from.text(),
+    jobId: from.text(),
+    envId: from.text(),
+    queue: from.text() as QueueName,
   };
+  return { messageSegment, event };
 }
 
 /** The front of an event: all that a restart needs of it. */
-function settledFrom(from: ByteReader): SettledRecipient & { readonly messageSegment: number } {
+function settledFrom(from: ByteReader): SettledRecipient {
   const kind = eventKinds[from.u8()]!;
-  const messageSegment = from.u32();
+  from.u32();
   return {
-    messageSegment,
     kind,
     id: { epoch: from.u32(), sequence: from.f64() },
     recipientIndex: from.u32(),
