@@ -100,7 +100,7 @@ export interface EngineFailure {
   readonly code: string;
 }
 
-const heldContentBytes = 64 * 1024 * 1024;
+const heldContentBytes = 32 * 1024 * 1024;
 const tickMs = 1000;
 const ownParts: EngineParts = { recover, Spool: SegmentSpool, Scheduler };
 /** How long a stop waits for transactions under way. */
