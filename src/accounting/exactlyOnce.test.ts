@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Disk, DiskFile } from '../base/ports.ts';
 import type { AcctFileConfig } from '../config/config.ts';
 import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
+import { over } from '../simulation/overDisk.ts';
 import { type AcctBatch, AcctFile } from './acctWriter.ts';
 import { FaultyDisk } from './faultyDisk.testing.ts';
 import { readRows } from './readRows.ts';
@@ -190,20 +191,6 @@ test('Every row stands once and in order through several crashes, failed writes 
     expect(wrong, `seed ${seed}`).toBeUndefined();
   }
 });
-
-/** The disk with some operations of it replaced. */
-function over(disk: Disk, changed: Partial<Disk>): Disk {
-  return {
-    list: (folder) => disk.list(folder),
-    makeFolder: (folder) => disk.makeFolder(folder),
-    open: (path, how, mode) => disk.open(path, how, mode),
-    rename: (from, to) => disk.rename(from, to),
-    unlink: (path) => disk.unlink(path),
-    syncFolder: (folder) => disk.syncFolder(folder),
-    space: (folder) => disk.space(folder),
-    ...changed,
-  };
-}
 
 function overSync(
   disk: Disk,

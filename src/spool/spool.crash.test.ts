@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { systemDigest } from '../base/node/digest.ts';
-import type { Digest, Disk, DiskError, DiskFile } from '../base/ports.ts';
+import type { Digest, Disk, DiskError } from '../base/ports.ts';
 import { type BatchPosition, beforeAll, comparePositions, type Watermark } from '../message/batchPosition.ts';
 import type { DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
@@ -8,6 +8,7 @@ import { formatMessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
 import type { QueueState } from '../message/queueState.ts';
 import type { Fault } from '../simulation/diskFaults.ts';
+import { over, overFiles } from '../simulation/overDisk.ts';
 import { SeededRandom } from '../simulation/seededRandom.ts';
 import { SimulatedDisk } from '../simulation/simulatedDisk.ts';
 import { VirtualClock } from '../simulation/virtualClock.ts';
@@ -544,29 +545,6 @@ test(`nothing promised is lost, revived or recorded twice, over ${seeds} seeds o
 test('with durability os the same holds for processes that die, over 100 seeds', async () => {
   for (let seed = 1; seed <= 100; seed++) await runSeed(seed, { durability: 'os' });
 });
-
-/** The disk with some operations of it replaced. */
-function over(disk: Disk, changed: Partial<Disk>): Disk {
-  return {
-    list: (path) => disk.list(path),
-    makeFolder: (path) => disk.makeFolder(path),
-    open: (path, how, mode) => disk.open(path, how, mode),
-    rename: (from, to) => disk.rename(from, to),
-    unlink: (path) => disk.unlink(path),
-    syncFolder: (path) => disk.syncFolder(path),
-    space: (path) => disk.space(path),
-    ...changed,
-  };
-}
-
-function overFiles(disk: Disk, changed: (file: DiskFile) => Partial<DiskFile>): Disk {
-  return over(disk, {
-    async open(path, how, mode) {
-      const file = await disk.open(path, how, mode);
-      return { ...file, ...changed(file) };
-    },
-  });
-}
 
 /** A segment header as it is written, said otherwise. */
 function overHeaders(disk: Disk, otherwise: (header: SegmentHeader) => SegmentHeader): Disk {
