@@ -71,6 +71,8 @@ export interface EngineReport {
   readonly outgoingConnections: number;
   readonly outcomes: OutcomeCounts;
   readonly unsyncedOutcomes: number;
+  /** How long the oldest outcome, queue state or hold has waited to be durable; 0: all are. */
+  readonly unsyncedForMs: number;
   /** No new mail is taken: the disk is full but for a reserve. */
   readonly isFull: boolean;
   readonly segments: number;
@@ -283,6 +285,7 @@ export class Engine {
       outgoingConnections: this.#sendings.open,
       outcomes: this.#sendings.counts,
       unsyncedOutcomes: this.#spool.unsyncedEvents,
+      unsyncedForMs: this.#spool.unsyncedForMs(this.#ports.clock.monotonicMs()),
       isFull: this.#wasFull,
       segments: this.#spool.segments,
     };

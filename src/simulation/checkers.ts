@@ -112,7 +112,7 @@ function checkQueueRetries({ receivers, vmtas, evidence, wallStepsMs }: Case, sa
           waitsUntilMs = atMs + leastMs;
         }
         if (isFailure || atMs >= waitsUntilMs || atMs < failedMs + resolvedWithinMs) continue;
-        if (evidence.mayBeForgotten(failedMs, failedMs, atMs)) continue;
+        if (evidence.mayForgetQueue(failedMs, atMs)) continue;
         const detail = `${domain.name}/${name} failed at ${failedMs}, tried again at ${atMs}`;
         say('a queue waits its retry-after', detail);
       }

@@ -7,6 +7,8 @@ export interface CrashNote {
   readonly atMs: number;
   /** What became known to the engine from here on was not durable yet; `atMs` when all of it was. */
   readonly unsyncedSinceMs: number;
+  /** The same for queue states, which no outcome need go with. */
+  readonly statesUnsyncedSinceMs: number;
 }
 
 /** A connection that was tried; when it failed, if the engine heard of it. */
@@ -51,9 +53,13 @@ export class Evidence {
   crashed(life: EngineLife, nowMs: number): void {
     if (life.engine === undefined) return;
     this.look(life, nowMs);
-    const { outcomes, unsyncedOutcomes } = life.engine.report();
+    const { outcomes, unsyncedOutcomes, unsyncedForMs } = life.engine.report();
     const oldest = this.#putMs[putTotal(outcomes) - unsyncedOutcomes];
-    this.crashes.push({ atMs: nowMs, unsyncedSinceMs: oldest ?? nowMs });
+    this.crashes.push({
+      atMs: nowMs,
+      unsyncedSinceMs: oldest ?? nowMs,
+      statesUnsyncedSinceMs: nowMs - unsyncedForMs,
+    });
   }
 
   connecting({ localAddress, remote }: ConnectOptions, nowMs: number): void {
@@ -91,6 +97,14 @@ export class Evidence {
   mayBeForgotten(knownMs: number, settledMs: number, untilMs: number): boolean {
     return this.crashes.some(
       ({ atMs, unsyncedSinceMs }) => settledMs >= unsyncedSinceMs && knownMs <= atMs && atMs <= untilMs,
+    );
+  }
+
+  /** The same of a queue that failed at `failedMs`. */
+  mayForgetQueue(failedMs: number, untilMs: number): boolean {
+    return this.crashes.some(
+      ({ atMs, statesUnsyncedSinceMs }) =>
+        failedMs + 1 >= statesUnsyncedSinceMs && failedMs <= atMs && atMs <= untilMs,
     );
   }
 }

@@ -116,6 +116,10 @@ export class SegmentSpool implements Spool {
     return this.#writer.unsyncedEvents;
   }
 
+  unsyncedForMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.#writer.oldestNoteMs);
+  }
+
   get segments(): number {
     return this.#reclaim.segments;
   }

@@ -54,6 +54,8 @@ export interface Spool {
   readonly pendingBytes: number;
   /** Outcomes given and not yet published: each is a possible duplicate should the power fail now. */
   readonly unsyncedEvents: number;
+  /** How long the oldest of them, or of queue states and holds, has waited; 0: all are durable. */
+  unsyncedForMs(nowMs: number): number;
   /**
    * True when no outcome became durable for 5 s, or very many wait: then no new delivery starts, for each
    * is a possible duplicate.

@@ -11,6 +11,7 @@ const life = (n: number): EngineReport => ({
   outgoingConnections: n,
   outcomes: { deliveredTotal: n, failedTotal: n, deferredTotal: n },
   unsyncedOutcomes: n,
+  unsyncedForMs: 0,
   isFull: false,
   segments: n,
 });
