@@ -83,6 +83,7 @@ export function configOf(fixture: Fixture): Config {
     pools: [],
     domains: [],
     acctFiles: [],
+    nameServers: [],
     spools: [byDefault('spool')],
     minFreeSpaceBytes: byDefault(0),
     logFile: byDefault('log'),

@@ -18,6 +18,9 @@ export interface Setting<T> {
   readonly origin: Origin | undefined;
 }
 
+/** At most `count` in any window of `perMs`. undefined: no limit. */
+export type Rate = { readonly count: number; readonly perMs: number } | undefined;
+
 /** An address range: `bits` leading bits of `address` count. Canonical text, host bits zero. */
 export interface CidrText {
   readonly address: string;
@@ -52,6 +55,8 @@ export interface Config {
   readonly durability: Setting<Durability>;
   readonly engines: Setting<number>;
   readonly domainPrecedence: Setting<'specificity' | 'scope'>;
+  /** Resolvers, asked in turn; empty: the system's. */
+  readonly nameServers: readonly Setting<string>[];
   /** The global smtp-source-host lines, for virtual MTAs without one. */
   readonly smtpSourceHosts: readonly Setting<SmtpSourceHost>[];
 }
@@ -148,6 +153,10 @@ export interface VirtualMtaConfig {
   /** Empty: the global ones, and without those the system's choice. Round robin per connection. */
   readonly smtpSourceHosts: readonly Setting<SmtpSourceHost>[];
   readonly hostName: Setting<string> | undefined;
+  /** Of all its queues together; 0: no limit. Its pool's where it has none of its own. */
+  readonly maxSmtpOut: Setting<number>;
+  readonly maxSmtpMsgRate: Setting<Rate>;
+  readonly maxSmtpDataVolumeRate: Setting<Rate>;
 }
 
 export interface PoolConfig {
@@ -190,6 +199,55 @@ export interface DomainSettings {
   readonly logConnections: boolean;
   readonly logCommands: boolean;
   readonly logData: boolean;
+  readonly logResolution: boolean;
+  readonly logTls: boolean;
+
+  /** Recipients attempted, connections opened, octets delivered: at most so many in any window. */
+  readonly maxMsgRate: Rate;
+  readonly maxConnectRate: Rate;
+  readonly maxDataVolumeRate: Rate;
+  /** The same in backoff mode; 'normal': the one above. */
+  readonly backoffMaxMsgRate: Rate | 'normal';
+  readonly backoffMaxConnectRate: Rate | 'normal';
+  readonly backoffMaxDataVolumeRate: Rate | 'normal';
+  readonly backoffMaxSmtpOut: number;
+  readonly backoffRetryAfterMs: readonly number[];
+  /** Wait between opening connections of a queue; 0: none. */
+  readonly smtpOutRampupIntervalMs: number;
+  /** Recipients refused on one connection before we hang up; 0: no limit. */
+  readonly maxErrorsPerConnection: number;
+
+  readonly retryAfterDnsErrorMs: number;
+  readonly retryUponNewMail: boolean;
+  /** false: wait like for any failure; true: bounce at once; or: after so many milliseconds. */
+  readonly bounceUponNoMx: boolean | number;
+  readonly bounceUpon5xxGreeting: boolean;
+  readonly smtp421MeansMxUnavailable: boolean;
+  readonly smtp553MeansInvalidMailbox: boolean;
+  readonly replaceSmtp421ServiceResponse: boolean;
+  readonly assumeDeliveryUponDataTerminationTimeout: boolean;
+
+  /** Name of a `<smtp-pattern-list>`; '' for none. */
+  readonly smtpPatternList: string;
+  readonly backoffNotify: readonly string[];
+  /** undefined: never. */
+  readonly backoffToNormalAfterMs: number | undefined;
+  readonly backoffToNormalAfterDelivery: boolean;
+  readonly backoffUponAllSourcesDisabled: boolean;
+  readonly reenableSourceIpAfterMs: number | undefined;
+  readonly disabledSourceIpNotify: readonly string[];
+  /** A virtual MTA; '' for none. */
+  readonly backoffRerouteToVirtualMta: string;
+  readonly rerouteToVirtualMta: string;
+
+  readonly mxConnectionAttempts: number;
+  readonly allowLoopbackMx: boolean;
+  readonly useStarttls: boolean;
+  readonly requireStarttls: boolean;
+  readonly ignore8bitmime: boolean;
+  readonly ignoreChunking: boolean;
+  readonly ignorePipelining: boolean;
+  readonly ignoreDsn: boolean;
 }
 
 /** `h1,h2;h3:port`: hosts of one group share a preference; the next group is tried after it. */
@@ -221,6 +279,43 @@ export const domainDefaults: DomainSettings = {
   logConnections: false,
   logCommands: false,
   logData: false,
+  logResolution: false,
+  logTls: false,
+  maxMsgRate: undefined,
+  maxConnectRate: undefined,
+  maxDataVolumeRate: undefined,
+  backoffMaxMsgRate: 'normal',
+  backoffMaxConnectRate: 'normal',
+  backoffMaxDataVolumeRate: 'normal',
+  backoffMaxSmtpOut: 20,
+  backoffRetryAfterMs: [3_600_000],
+  smtpOutRampupIntervalMs: 0,
+  maxErrorsPerConnection: 0,
+  retryAfterDnsErrorMs: 60_000,
+  retryUponNewMail: false,
+  bounceUponNoMx: false,
+  bounceUpon5xxGreeting: true,
+  smtp421MeansMxUnavailable: false,
+  smtp553MeansInvalidMailbox: true,
+  replaceSmtp421ServiceResponse: false,
+  assumeDeliveryUponDataTerminationTimeout: false,
+  smtpPatternList: '',
+  backoffNotify: [],
+  backoffToNormalAfterMs: undefined,
+  backoffToNormalAfterDelivery: false,
+  backoffUponAllSourcesDisabled: false,
+  reenableSourceIpAfterMs: undefined,
+  disabledSourceIpNotify: [],
+  backoffRerouteToVirtualMta: '',
+  rerouteToVirtualMta: '',
+  mxConnectionAttempts: 10,
+  allowLoopbackMx: false,
+  useStarttls: true,
+  requireStarttls: false,
+  ignore8bitmime: false,
+  ignoreChunking: false,
+  ignorePipelining: false,
+  ignoreDsn: false,
 };
 
 export type AcctRecordType = 'd' | 'b' | 't' | 'r';

@@ -280,7 +280,7 @@ source-ip-max-connect-rate* | words:2      |                  | unsafe    | max-
 source-ip-max-data-volume-rate* | words:2  |                  | unsafe    | max-data-volume-rate for each matching local address.
 smtp-out-rampup-interval   | interval      | 0                | harmless  | Wait between opening connections.
 max-errors-per-connection  | count         | unlimited        | harmless  | Refused recipients before we hang up.
-backoff-max-smtp-out       | count         | 20               | harmless  | max-smtp-out in backoff mode.
+backoff-max-smtp-out       | positive         | 20               | harmless  | max-smtp-out in backoff mode.
 backoff-max-msg-rate       | rate          |                  | harmless  | max-msg-rate in backoff mode.
 backoff-max-connect-rate   | rate          |                  | harmless  | max-connect-rate in backoff mode.
 backoff-max-data-volume-rate | data-rate   |                  | harmless  | max-data-volume-rate in backoff mode.
@@ -294,7 +294,7 @@ backoff-upon-all-sources-disabled | yes/no | no               | harmless  | Ente
 reenable-source-ip-after   | interval-or-never | never        | harmless  | When a disabled local address is used again.
 disabled-source-ip-notify  | texts         |                  | harmless  | Whom to tell about disabled local addresses.
 log-disabled-ips           | yes/no        | no               | harmless  | Log disabled local addresses.
-retry-after-dns-error      | interval      | 1m               | harmless  | Wait after a failed DNS query.
+retry-after-dns-error      | positive-interval | 1m               | harmless  | Wait after a failed DNS query.
 retry-upon-new-mail        | yes/no        | no               | harmless  | New mail wakes a waiting queue.
 bounce-upon-no-mx          | yes/no/interval | no             | harmless  | Give up at once when a domain has no MX.
 bounce-upon-5xx-greeting   | yes/no        | yes              | harmless  | Give up on a 5xx greeting.
@@ -307,7 +307,7 @@ smtp-pattern-list          | name          |                  | harmless  | <smt
 max-cold-virtual-mta-msg   | texts         | 0/d              | harmless  | Messages a day that go to cold virtual MTAs.
 queue-to                   | queue         |                  | unsafe    | Put mail for these domains into that queue.
 disable-mx-rollup          | yes/no        | no               | harmless  | Keep these domains out of <mx-rollup-list>.
-mx-connection-attempts     | count         | 10               | harmless  | MX hosts tried in one go.
+mx-connection-attempts     | positive      | 10               | harmless  | MX hosts tried in one go.
 use-starttls               | yes/no        | yes              | harmless! | Use TLS where the remote offers it.
 require-starttls           | yes/no        | no               | unsafe    | Deliver only over TLS.
 use-dane                   | yes/no        | yes              | harmless! | Verify remotes by DANE.

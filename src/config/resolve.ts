@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
 import type { ConfigFiles } from './configFiles.ts';
 import type { Finding } from './finding.ts';
-import { domainPattern, host, sourceHost } from './hostValues.ts';
+import { domainPattern, host, ip, sourceHost } from './hostValues.ts';
 import { settingOf, settingsOf } from './nodes.ts';
 import { notYetFindings } from './notYet.ts';
 import type { ConfigNode } from './parser.ts';
@@ -53,6 +53,7 @@ export function resolve(
     durability: settingOr(settingOf(nodes, 'durability', durability), 'sync'),
     engines: settingOr(settingOf(nodes, 'engines', positive), 1),
     domainPrecedence: settingOr(settingOf(nodes, 'domain-precedence', domainPrecedence), 'specificity'),
+    nameServers: settingsOf(nodes, 'name-server', ip),
     smtpSourceHosts: settingsOf(nodes, 'smtp-source-host', sourceHost),
   };
   findings.push(...precedenceFindings(config));

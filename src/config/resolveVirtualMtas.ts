@@ -3,6 +3,7 @@ import type {
   InjectionSourceConfig,
   ListenerConfig,
   PoolConfig,
+  Rate,
   Setting,
   VirtualMtaConfig,
 } from './config.ts';
@@ -12,7 +13,7 @@ import { NearestNames } from './nearest.ts';
 import { argumentOf, sectionsNamed, settingOf, settingsOf } from './nodes.ts';
 import type { ConfigNode, SectionNode } from './parser.ts';
 import { placeOf, sayError, writtenAt } from './say.ts';
-import { name } from './values.ts';
+import { count, dataRate, name, rate, type ValueReader } from './values.ts';
 
 /** Virtual MTAs and pools share one name space, compared without case (powermta a.1, b.7). */
 export interface SendingNames {
@@ -24,8 +25,11 @@ export interface SendingNames {
 }
 
 export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Finding[]): SendingNames {
-  const virtualMtas = grouped(sectionsNamed(nodes, 'virtual-mta')).map(virtualMtaOf);
   const groups = grouped(sectionsNamed(nodes, 'virtual-mta-pool'));
+  const poolsOf = poolsByMember(groups);
+  const virtualMtas = grouped(sectionsNamed(nodes, 'virtual-mta')).map((group) =>
+    virtualMtaOf(group, poolsOf.get(group.name.toLowerCase()) ?? []),
+  );
   const byName = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta]));
   const declared = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta.name]));
   const nearest = new NearestNames();
@@ -47,6 +51,8 @@ export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Findi
   return { virtualMtas, pools, declared, nearest };
 }
 
+const noRate: Setting<Rate> = { value: undefined, origin: undefined };
+
 /** Sections of one name, merged: their contents one behind the other. */
 interface Group {
   readonly name: string;
@@ -67,12 +73,32 @@ function grouped(sections: readonly SectionNode[]): readonly Group[] {
   return [...groups.values()];
 }
 
-function virtualMtaOf(group: Group): VirtualMtaConfig {
+/** The contents of the pools each virtual MTA is a member of, by its name in lower case. */
+function poolsByMember(pools: readonly Group[]): ReadonlyMap<string, ConfigNode[]> {
+  const found = new Map<string, ConfigNode[]>();
+  for (const pool of pools) {
+    for (const { value } of settingsOf(pool.children, 'virtual-mta', name)) {
+      const key = value.toLowerCase();
+      const contents = found.get(key) ?? [];
+      found.set(key, contents);
+      for (const child of pool.children) contents.push(child);
+    }
+  }
+  return found;
+}
+
+/** Limits a virtual MTA does not set are its pool's (powermta b.7). */
+function virtualMtaOf(group: Group, pool: readonly ConfigNode[]): VirtualMtaConfig {
+  const inherited = <T>(directive: string, reader: ValueReader<T>): Setting<T> | undefined =>
+    settingOf(group.children, directive, reader) ?? settingOf(pool, directive, reader);
   return {
     name: group.name,
     origin: group.origin,
     smtpSourceHosts: settingsOf(group.children, 'smtp-source-host', sourceHost),
     hostName: settingOf(group.children, 'host-name', host),
+    maxSmtpOut: inherited('max-smtp-out', count) ?? { value: 0, origin: undefined },
+    maxSmtpMsgRate: inherited('max-smtp-msg-rate', rate) ?? noRate,
+    maxSmtpDataVolumeRate: inherited('max-smtp-data-volume-rate', dataRate) ?? noRate,
   };
 }
 

@@ -1,4 +1,4 @@
-import { type AcctRecordType, type Durability, domainDefaults } from './config.ts';
+import { type AcctRecordType, type Durability, domainDefaults, type Rate } from './config.ts';
 import { splitWords, type Word } from './lexer.ts';
 
 /**
@@ -262,9 +262,6 @@ export const fileSize = oneWord('SIZE', 'a size of at least 1M', (word) => {
   return bytes !== undefined && bytes < 1_048_576 ? undefined : bytes;
 });
 
-/** At most `count` in any window of `perMs`. undefined: no limit. */
-export type Rate = { readonly count: number; readonly perMs: number } | undefined;
-
 const rateUnits = new Map([
   ['d', 86_400_000],
   ['day', 86_400_000],
@@ -308,14 +305,26 @@ function wholeRate(whole: string, fraction: string, multiple: number, unit: stri
   return `${numerator / a}/${per === 1 ? '' : per}${unit}`;
 }
 
-export const dataRate = oneWord('SIZE/TIME', 'a data rate such as 10M/m, 2g/10h or unlimited', (word) => {
-  if (word.toLowerCase() === 'unlimited' || word === '0') return { sizeBytes: 0, perMs: 0 };
+/** Octets instead of messages. */
+export const dataRate: ValueReader<Rate> = {
+  type: 'SIZE/TIME',
+  expected: 'a data rate such as 10M/m, 2g/10h or unlimited',
+  list: false,
+  read: (text) => {
+    if (text.toLowerCase() === 'unlimited' || text === '0') return right(undefined);
+    const value = parseDataRate(text);
+    return value === undefined ? wrong(`Expected ${dataRate.expected}.`) : right(value);
+  },
+};
+
+function parseDataRate(word: string): Rate {
   const match = /^(\w+)\/(\d{1,6})?([a-z]+)$/i.exec(word);
   const sizeBytes = match === null ? undefined : parseSize(match[1]!);
   const unit = match === null ? undefined : rateUnits.get(match[3]!.toLowerCase());
-  if (sizeBytes === undefined || unit === undefined) return undefined;
-  return { sizeBytes, perMs: unit * Number(match![2] ?? 1) };
-});
+  const multiple = Number(match?.[2] ?? 1);
+  if (!sizeBytes || unit === undefined || multiple === 0) return undefined;
+  return { count: sizeBytes, perMs: unit * multiple };
+}
 
 /** `v1`, `{auth}`, `Sbcglobal-errors`; compared without case (powermta a.1). */
 export const name = oneWord('NAME', 'a name of letters, digits, ".", "-", "_" or "@"', (word) =>

@@ -32,6 +32,7 @@ const config = (listeners: readonly ListenerConfig[], given: Partial<Config> = {
   pools: [],
   domains: [],
   acctFiles: [],
+  nameServers: [],
   spools: [set('spool')],
   minFreeSpaceBytes: set(0),
   logFile: set('log'),

@@ -22,6 +22,9 @@ function vmta(name: string, hosts: readonly SmtpSourceHost[] = [], hostName?: st
     origin,
     smtpSourceHosts: hosts.map(setting),
     hostName: hostName === undefined ? undefined : setting(hostName),
+    maxSmtpOut: setting(0),
+    maxSmtpMsgRate: setting(undefined),
+    maxSmtpDataVolumeRate: setting(undefined),
   };
 }
 
@@ -54,6 +57,7 @@ function configuration(more: Partial<Config> = {}): Config {
     pools: [],
     domains: [],
     acctFiles: [],
+    nameServers: [],
     spools: [setting('spool')],
     minFreeSpaceBytes: setting(0),
     logFile: setting('log'),
