@@ -82,6 +82,8 @@ export function configOf(fixture: Fixture): Config {
     virtualMtas: [],
     pools: [],
     domains: [],
+    smtpPatternLists: [],
+    bounceCategoryRules: [],
     acctFiles: [],
     nameServers: [],
     spools: [byDefault('spool')],

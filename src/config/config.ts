@@ -44,6 +44,9 @@ export interface Config {
   readonly pools: readonly PoolConfig[];
   /** Every `<domain>` block of every scope, in file order. */
   readonly domains: readonly DomainBlock[];
+  readonly smtpPatternLists: readonly SmtpPatternList[];
+  /** `<bounce-category-patterns>`, in order; empty: the built-in ones alone. */
+  readonly bounceCategoryRules: readonly CategoryRule[];
   readonly acctFiles: readonly AcctFileConfig[];
   /** Never empty. This release uses the first. */
   readonly spools: readonly Setting<string>[];
@@ -248,6 +251,39 @@ export interface DomainSettings {
   readonly ignoreChunking: boolean;
   readonly ignorePipelining: boolean;
   readonly ignoreDsn: boolean;
+}
+
+export interface SmtpPatternList {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly rules: readonly ReplyRule[];
+}
+
+/** What a reply that matches leads to. `expression`: between the slashes (`compileLinearPattern`). */
+export interface ReplyRule {
+  readonly expression: string;
+  readonly origin: Origin;
+  readonly actions: ReplyActions;
+}
+
+/** What is absent is not asked for (powermta b.9). */
+export interface ReplyActions {
+  readonly mode?: 'backoff' | 'normal';
+  /** With mode backoff: instead of the queue's own backoff-to-normal-after. */
+  readonly backoffToNormalAfterMs?: number;
+  readonly skipMx?: true;
+  readonly bounceQueue?: true;
+  readonly bounceRcpt?: true;
+  readonly disableSourceIp?: true;
+  /** With disableSourceIp: instead of the queue's own reenable-source-ip-after. */
+  readonly reenableAfterMs?: number;
+  readonly deferQueue?: true;
+}
+
+export interface CategoryRule {
+  readonly expression: string;
+  readonly origin: Origin;
+  readonly category: string;
 }
 
 /** `h1,h2;h3:port`: hosts of one group share a preference; the next group is tried after it. */

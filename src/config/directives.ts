@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import * as hosts from './hostValues.ts';
 import * as patterns from './patternValues.ts';
+import { categoryRule, replyRule } from './replyRuleValues.ts';
 import * as values from './values.ts';
 
 /**
@@ -567,8 +568,8 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['domain', hosts.domainTag],
   ['domain-macro', hosts.domainMacro],
   ['domain-key', hosts.domainKey],
-  ['reply', patterns.reply],
-  ['category', patterns.category],
+  ['reply', replyRule],
+  ['category', categoryRule],
   ['result', patterns.patternResult],
   ['pattern-result', patterns.patternThenResult],
   ['header-result', patterns.headerPattern],

@@ -141,23 +141,6 @@ test('domain keys have three fields, blanks after the commas tolerated', () => {
 });
 
 test.each([
-  ['// bounce-queue', 'value'],
-  ['/451 Rejected/ mode=backoff', 'value'],
-  ['/mail.live.com\\/mail/ mode=backoff,backoff-to-normal-after=1h', 'value'],
-  ['/a[)(]b/ skip-mx', 'value'],
-  ['/x/ disable-source-ip,reenable-after=2h', 'value'],
-  ['/x/ mode=slow', 'wrong'],
-  ['/x/ reenable-after=soon', 'wrong'],
-  ['/x/', 'wrong'],
-  ['/(x/ skip-mx', 'wrong'],
-  ['/x)/ skip-mx', 'wrong'],
-  ['/x[/ skip-mx', 'wrong'],
-  ['/x skip-mx', 'wrong'],
-])('reply %s is %s', (text, kind) => {
-  expect(patterns.reply.read(text).kind).toBe(kind);
-});
-
-test.each([
   ['/@a\\.example$/  virtual-mta=v1', 'value'],
   ['/a/ virtual-mta=v1,recipient-priority=10', 'value'],
   ['/a/ call-to: other', 'value'],

@@ -1,4 +1,4 @@
-import { name, positiveInterval, type Reading, right, splitAt, type ValueReader, wrong } from './values.ts';
+import { name, type Reading, right, splitAt, type ValueReader, wrong } from './values.ts';
 
 /** Lines that begin with a regular expression. Only their syntax is read here; matching comes later. */
 
@@ -23,37 +23,6 @@ export function regexEnd(text: string): number | Reading<never> {
     fix: 'a pattern stands on one line; write / as \\/ and # as \\x23 inside it',
   });
 }
-
-const actions = [
-  /^mode=(backoff|normal)$/i,
-  /^backoff-to-normal-after=(\S+)$/i,
-  /^skip-mx$/i,
-  /^bounce-queue$/i,
-  /^bounce-rcpt$/i,
-  /^disable-source-ip$/i,
-  /^reenable-after=(\S+)$/i,
-  /^defer-queue$/i,
-];
-
-/** `/re/ action[,action]`. */
-export const reply = patternThen('/REGEX/ ACTION,...', 'a pattern and its actions', (rest) => {
-  for (const part of splitAt(rest, /,/)) {
-    const known = actions.some((action) => action.test(part.text));
-    const [, interval] = /-after=(\S+)$/i.exec(part.text) ?? [];
-    if (!known || (interval !== undefined && positiveInterval.read(interval).kind !== 'value')) {
-      return wrong(
-        'Expected actions: mode=backoff, mode=normal, skip-mx, bounce-queue, bounce-rcpt, disable-source-ip, defer-queue.',
-        { at: part.at, length: part.text.length },
-      );
-    }
-  }
-  return right(rest);
-});
-
-/** `/re/ category`, a line of bounce-category-patterns. */
-export const category = patternThen('/REGEX/ CATEGORY', 'a pattern and a category', (rest) =>
-  /^[\w-]+$/.test(rest) ? right(rest) : wrong('Expected one category name, such as bad-mailbox.'),
-);
 
 /** `virtual-mta=X[,recipient-priority=N]` or `call-to: LIST`. */
 export const patternResult: ValueReader<string> = {

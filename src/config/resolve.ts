@@ -8,6 +8,7 @@ import type { ConfigNode } from './parser.ts';
 import { precedenceFindings } from './precedence.ts';
 import { checkPoolDomains, resolveDomains } from './resolveDomains.ts';
 import { resolveListeners } from './resolveListeners.ts';
+import { checkPatternListNames, resolveReplyRules } from './resolveReplyRules.ts';
 import { resolveInjectionSources } from './resolveSources.ts';
 import {
   listSetting,
@@ -44,6 +45,7 @@ export function resolve(
     virtualMtas: names.virtualMtas,
     pools: names.pools,
     domains,
+    ...resolveReplyRules(nodes),
     acctFiles: resolveAcctFiles(nodes, findings),
     spools: resolveSpools(nodes, mainFile, findings),
     minFreeSpaceBytes: resolveMinFreeSpace(nodes),
@@ -56,6 +58,7 @@ export function resolve(
     nameServers: settingsOf(nodes, 'name-server', ip),
     smtpSourceHosts: settingsOf(nodes, 'smtp-source-host', sourceHost),
   };
+  checkPatternListNames(config, findings);
   findings.push(...precedenceFindings(config));
   return { config, findings };
 }

@@ -73,19 +73,22 @@ function grouped(sections: readonly SectionNode[]): readonly Group[] {
   return [...groups.values()];
 }
 
-/** The contents of the pools each virtual MTA is a member of, by its name in lower case. */
-function poolsByMember(pools: readonly Group[]): ReadonlyMap<string, ConfigNode[]> {
-  const found = new Map<string, ConfigNode[]>();
+/** What is set in the last pool each virtual MTA is a member of, by its name in lower case. */
+function poolsByMember(pools: readonly Group[]): ReadonlyMap<string, readonly ConfigNode[]> {
+  const found = new Map<string, readonly ConfigNode[]>();
   for (const pool of pools) {
+    const limits = pool.children.filter(
+      (node) => node.kind === 'directive' && inheritedLimits.has(node.definition.name),
+    );
+    if (limits.length === 0) continue;
     for (const { value } of settingsOf(pool.children, 'virtual-mta', name)) {
-      const key = value.toLowerCase();
-      const contents = found.get(key) ?? [];
-      found.set(key, contents);
-      for (const child of pool.children) contents.push(child);
+      found.set(value.toLowerCase(), limits);
     }
   }
   return found;
 }
+
+const inheritedLimits = new Set(['max-smtp-out', 'max-smtp-msg-rate', 'max-smtp-data-volume-rate']);
 
 /** Limits a virtual MTA does not set are its pool's (powermta b.7). */
 function virtualMtaOf(group: Group, pool: readonly ConfigNode[]): VirtualMtaConfig {

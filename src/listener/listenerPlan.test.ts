@@ -31,6 +31,8 @@ const config = (listeners: readonly ListenerConfig[], given: Partial<Config> = {
   virtualMtas: [],
   pools: [],
   domains: [],
+  smtpPatternLists: [],
+  bounceCategoryRules: [],
   acctFiles: [],
   nameServers: [],
   spools: [set('spool')],

@@ -56,6 +56,8 @@ function configuration(more: Partial<Config> = {}): Config {
     virtualMtas: [],
     pools: [],
     domains: [],
+    smtpPatternLists: [],
+    bounceCategoryRules: [],
     acctFiles: [],
     nameServers: [],
     spools: [setting('spool')],
