@@ -1,10 +1,32 @@
 /**
- * The receiver of the embedded default: a mail host on loopback that accepts everything, says so like
- * an ISP, keeps nothing and counts. Penstock's own server session over a port, so it tests it, too.
+ * The receivers of the embedded default and of the demo: mail hosts on loopback that take mail, or judge
+ * it as an ISP would, keep nothing and count. Penstock's own server session over a port, so they test it.
  */
 import type { Clock, Connection, ConnectionEvents, Endpoint, Net, Timer } from '../base/ports.ts';
+import { type Reply, renderReply } from '../protocol/reply.ts';
 import type { SessionPolicy } from '../session/commands.ts';
-import { ServerSession, type SessionEffect } from '../session/serverSession.ts';
+import { type ReceivedMessage, ServerSession, type SessionEffect } from '../session/serverSession.ts';
+import { dkimSigners } from './dkimSigners.ts';
+import { ReceiverJudge } from './receiverJudge.ts';
+import { openPolicy, type ReceiverPolicy } from './receiverPolicy.ts';
+import { plainReplies, type ReceiverReplies } from './receiverReplies.ts';
+
+/** How a receiver calls itself, what it judges by, and its words for that. */
+export interface ReceiverManner {
+  readonly hostName: string;
+  readonly policy: ReceiverPolicy;
+  readonly replies: ReceiverReplies;
+  /** What is drawn follows from it. */
+  readonly seed: number;
+}
+
+/** Takes all mail. */
+export const openReceiver: ReceiverManner = {
+  hostName: 'mx.penstock.test',
+  policy: openPolicy,
+  replies: plainReplies,
+  seed: 0,
+};
 
 export interface BuiltInReceiver {
   readonly at: Endpoint;
@@ -20,8 +42,7 @@ interface Counts {
   bytes: number;
 }
 
-const policy: Omit<SessionPolicy, 'mayAnswer'> = {
-  hostName: 'mx.penstock.test',
+const sessionPolicy = {
   maxMessageSizeBytes: 50_000_000,
   maxRecipients: 0,
   maxMessageHops: 100,
@@ -30,17 +51,28 @@ const policy: Omit<SessionPolicy, 'mayAnswer'> = {
   commandTimeoutMs: 300_000,
   dataTimeoutMs: 300_000,
   tellsCommands: false,
-  judgeRecipient: () => undefined,
-  judgeSender: () => undefined,
-};
+} satisfies Partial<SessionPolicy>;
 
 /** Rejects as `Net.listen` does. */
-export async function startBuiltInReceiver(net: Net, clock: Clock, at: Endpoint): Promise<BuiltInReceiver> {
+export async function startBuiltInReceiver(
+  net: Net,
+  clock: Clock,
+  at: Endpoint,
+  manner: ReceiverManner = openReceiver,
+): Promise<BuiltInReceiver> {
   const counts: Counts = { messages: 0, recipients: 0, bytes: 0 };
+  const judge = new ReceiverJudge(manner.policy, manner.replies, manner.seed);
   const open = new Set<Connection>();
   const listening = await net.listen(at, (connection) => {
+    const { address } = connection.remote;
+    const gone = (): void => {
+      judge.closed(address);
+      open.delete(connection);
+    };
     open.add(connection);
-    return new Reception(connection, clock, counts, () => open.delete(connection));
+    const refusal = judge.connection(address, clock.monotonicMs());
+    if (refusal !== undefined) return turnedAway(connection, refusal, gone);
+    return new Reception({ connection, clock, counts, judge, hostName: manner.hostName, gone });
   });
   return {
     at: listening.at,
@@ -52,23 +84,51 @@ export async function startBuiltInReceiver(net: Net, clock: Clock, at: Endpoint)
   };
 }
 
+/** A reply instead of the greeting (RFC 5321 section 3.1), or not even that. */
+function turnedAway(connection: Connection, refusal: Reply | 'reset', gone: () => void): ConnectionEvents {
+  if (refusal === 'reset') connection.reset();
+  else {
+    connection.write([renderReply(refusal)]);
+    connection.end();
+  }
+  return { received: () => {}, ended: () => {}, drained: () => {}, closed: gone };
+}
+
+interface ReceptionSetup {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly counts: Counts;
+  readonly judge: ReceiverJudge;
+  readonly hostName: string;
+  gone(): void;
+}
+
 class Reception implements ConnectionEvents {
+  readonly #setup: ReceptionSetup;
   readonly #connection: Connection;
   readonly #clock: Clock;
-  readonly #counts: Counts;
-  readonly #gone: () => void;
   readonly #session: ServerSession;
+  /** Taken on this connection. */
+  #messages = 0;
   #deadline: Timer | undefined;
   #clientEnded = false;
   #over = false;
 
-  constructor(connection: Connection, clock: Clock, counts: Counts, gone: () => void) {
+  constructor(setup: ReceptionSetup) {
+    const { connection, clock, judge, hostName } = setup;
+    const { address } = connection.remote;
+    this.#setup = setup;
     this.#connection = connection;
     this.#clock = clock;
-    this.#counts = counts;
-    this.#gone = gone;
-    const mayAnswer = (): boolean => connection.unsentBytes() === 0;
-    this.#session = new ServerSession({ ...policy, mayAnswer }, clock.monotonicMs());
+    const policy: SessionPolicy = {
+      ...sessionPolicy,
+      hostName,
+      mayAnswer: () => connection.unsentBytes() === 0,
+      judgeSender: () => judge.mail(address, this.#messages, clock.monotonicMs()),
+      // The session does not say who sends: triples are pairs here.
+      judgeRecipient: ({ text }) => judge.rcpt(address, '', text, clock.monotonicMs()),
+    };
+    this.#session = new ServerSession(policy, clock.monotonicMs());
     this.#apply(this.#session.start());
     this.#watch();
   }
@@ -91,21 +151,33 @@ class Reception implements ConnectionEvents {
   closed(): void {
     this.#over = true;
     this.#deadline?.cancel();
-    this.#gone();
+    this.#setup.gone();
   }
 
   #apply(effects: readonly SessionEffect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#connection.write([effect.bytes]);
       else if (effect.kind === 'close') this.#connection.end();
-      else if (effect.kind === 'message') {
-        const { recipients, sizeBytes } = effect.message;
-        const id = `r${++this.#counts.messages}`;
-        this.#counts.recipients += recipients.length;
-        this.#counts.bytes += sizeBytes;
-        this.#apply(this.#session.stored({ ok: true, id }, this.#clock.monotonicMs()));
-      }
+      else if (effect.kind === 'message') this.#judge(effect.message);
     }
+  }
+
+  #judge({ recipients, chunks, sizeBytes }: ReceivedMessage): void {
+    const { judge, counts } = this.#setup;
+    const { address } = this.#connection.remote;
+    const nowMs = this.#clock.monotonicMs();
+    const forwardPaths = recipients.map(({ forwardPath }) => forwardPath);
+    const refusal = judge.content(address, forwardPaths, dkimSigners(chunks));
+    if (refusal !== undefined) {
+      this.#apply(this.#session.stored({ ok: false, reply: refusal }, nowMs));
+      return;
+    }
+    judge.taken(address, nowMs);
+    this.#messages += 1;
+    counts.messages += 1;
+    counts.recipients += recipients.length;
+    counts.bytes += sizeBytes;
+    this.#apply(this.#session.stored({ ok: true, id: `r${counts.messages}` }, nowMs));
   }
 
   /** A client that does not read its replies is not read either. */

@@ -1,3 +1,5 @@
+import { openPolicy, type ReceiverPolicy } from './receiverPolicy.ts';
+
 /** Where in the dialogue a receiver makes trouble. `dot`: content complete; `taken`: kept, not yet answered. */
 export type ReceiverStage =
   | 'greeting'
@@ -22,30 +24,10 @@ export interface ReceiverTrouble {
   readonly rate: number;
 }
 
-/** How a modelled ISP behaves, as data. Zero or empty: it does not. Rates are chances from 0 to 1. */
-export interface ReceiverBehaviour {
+/** How a modelled ISP behaves, as data. */
+export interface ReceiverBehaviour extends ReceiverPolicy {
   /** EHLO keywords; undefined: it knows HELO only. */
   readonly extensions: readonly string[] | undefined;
-  /** Connections one client address may hold. */
-  readonly maxConnections: number;
-  /** What one too many gets. */
-  readonly overConnections: 'close' | 'reset';
-  /** Messages a connection; MAIL after that gets 421. */
-  readonly maxMessagesPerConnection: number;
-  /** Messages from one client address in `rateWindowMs`; MAIL beyond gets 451. */
-  readonly rateMessages: number;
-  readonly rateWindowMs: number;
-  /** How long a (client, sender, recipient) is greylisted with 450 from its first RCPT on. */
-  readonly greylistMs: number;
-  /** After a 421 the client address gets 421 as greeting for this time; doubled for each that follows. */
-  readonly escalationMs: number;
-  /** Of the recipients, how many are refused for good. */
-  readonly refuseRate: number;
-  /** Of the others, how many are deferred, 1 to `deferTimes` times. */
-  readonly deferRate: number;
-  readonly deferTimes: number;
-  /** Of both, how many are judged at the final dot rather than at RCPT. */
-  readonly atDotRate: number;
   readonly troubles: readonly ReceiverTrouble[];
   /** Each reply waits from 0 to this. */
   readonly tarpitMs: number;
@@ -58,26 +40,10 @@ export interface ReceiverBehaviour {
   readonly idleMs: number;
 }
 
-/** What becomes of a recipient at a receiver, whatever happens around it. */
-export type RecipientFate =
-  | { readonly kind: 'accept' }
-  | { readonly kind: 'refuse'; readonly at: 'rcpt' | 'dot' }
-  | { readonly kind: 'defer'; readonly at: 'rcpt' | 'dot'; readonly times: number };
-
 /** Accepts everything at once. */
 export const friendlyReceiver: ReceiverBehaviour = {
+  ...openPolicy,
   extensions: ['PIPELINING', '8BITMIME', 'SIZE 35882577', 'ENHANCEDSTATUSCODES', 'SMTPUTF8'],
-  maxConnections: 0,
-  overConnections: 'close',
-  maxMessagesPerConnection: 0,
-  rateMessages: 0,
-  rateWindowMs: 0,
-  greylistMs: 0,
-  escalationMs: 0,
-  refuseRate: 0,
-  deferRate: 0,
-  deferTimes: 0,
-  atDotRate: 0,
   troubles: [],
   tarpitMs: 0,
   oddReplyRate: 0,

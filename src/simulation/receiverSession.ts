@@ -1,17 +1,11 @@
 import type { ConnectionEvents, Timer } from '../base/ports.ts';
+import type { Reply } from '../protocol/reply.ts';
 import type { Agenda } from './agenda.ts';
 import { ClientConduct } from './clientConduct.ts';
 import { ContentIntake } from './mailContent.ts';
 import type { ReceiverBehaviour, ReceiverStage, ReceiverTrouble } from './receiverBehaviour.ts';
 import type { SeededRandom } from './seededRandom.ts';
 import type { SimulatedConnection } from './simulatedConnection.ts';
-
-/** A reply before it is dressed: code, enhanced code, text. */
-export interface PlainReply {
-  readonly code: number;
-  readonly status: string;
-  readonly text: string;
-}
 
 /** What the receiver as a whole decides for one of its sessions. */
 export interface ReceiverHouse {
@@ -20,10 +14,10 @@ export interface ReceiverHouse {
   readonly behaviour: ReceiverBehaviour;
   faultCount: number;
   /** A refusal instead of the greeting, or nothing. */
-  judgeConnection(session: ReceiverSession): PlainReply | 'reset' | undefined;
-  judgeMail(session: ReceiverSession): PlainReply | undefined;
-  judgeRecipient(session: ReceiverSession, recipient: string): PlainReply | undefined;
-  judgeContent(session: ReceiverSession): PlainReply | undefined;
+  judgeConnection(session: ReceiverSession): Reply | 'reset' | undefined;
+  judgeMail(session: ReceiverSession): Reply | undefined;
+  judgeRecipient(session: ReceiverSession, recipient: string): Reply | undefined;
+  judgeContent(session: ReceiverSession): Reply | undefined;
   /** A content came whole. `isTaken`: it is kept. The function is called when the reply has been written. */
   contentCame(session: ReceiverSession, content: Uint8Array, isTaken: boolean): (code: number) => void;
   /** A reply that concerns a recipient was written. */
@@ -37,7 +31,7 @@ const lf = 10;
 /** How long a connection that the receiver has ended may linger. */
 const lingerMs = 30_000;
 
-const plain = (code: number, status: string, text: string): PlainReply => ({ code, status, text });
+const plain = (code: number, enhanced: string, text: string): Reply => ({ code, enhanced, lines: [text] });
 const ok = plain(250, '2.0.0', 'fine');
 const closing = plain(421, '4.3.2', 'closing now');
 const deferred = plain(451, '4.3.0', 'something is wrong here, try later');
@@ -292,7 +286,7 @@ export class ReceiverSession implements ConnectionEvents {
   }
 
   /** Writes the reply, now or after the tarpit; 421, 221 and refusals of the connection end it. */
-  #reply(reply: PlainReply, keywords?: readonly string[], written?: (code: number) => void): void {
+  #reply(reply: Reply, keywords?: readonly string[], written?: (code: number) => void): void {
     const { agenda, random, behaviour } = this.#house;
     const text = this.#dressed(reply, keywords);
     const send = (): void => {
@@ -316,7 +310,7 @@ export class ReceiverSession implements ConnectionEvents {
     });
   }
 
-  #dressed({ code, status, text }: PlainReply, keywords: readonly string[] = []): string {
+  #dressed({ code, enhanced: status, lines: [text = ''] }: Reply, keywords: readonly string[] = []): string {
     const { random, behaviour } = this.#house;
     const full = status === '' ? text : `${status} ${text}`;
     if (keywords.length > 0) return lines(code, [full, ...keywords]);
