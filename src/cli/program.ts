@@ -1,5 +1,6 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { check } from './check.ts';
+import { demo } from './demo.ts';
 import { type ExitName, exitCodes } from './exitCodes.ts';
 import { misuse, sayFailure } from './failure.ts';
 import type { Io } from './io.ts';
@@ -18,6 +19,7 @@ export const verbs: readonly Verb[] = [
   run,
   check,
   send,
+  demo,
   status,
   queueList,
   spoolVerify,

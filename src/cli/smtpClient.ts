@@ -31,8 +31,8 @@ export async function submit(net: Net, submission: Submission, show: Show): Prom
   }
 }
 
-/** The dialogue is over before its end. */
-class Ended extends Error {
+/** What a dialogue rejects with when it is over before its end. */
+export class Ended extends Error {
   readonly result: SubmissionResult;
 
   constructor(result: SubmissionResult) {
@@ -41,30 +41,22 @@ class Ended extends Error {
   }
 }
 
-async function converse(
-  conversation: Conversation,
-  { from, to, content }: Submission,
-): Promise<SubmissionResult> {
-  await conversation.expect(220);
-  const offers = await conversation.command('EHLO localhost', 250);
-  const offered = new Set(offers.lines.slice(1).map((line) => line.split(' ')[0]!.toUpperCase()));
-  const utf8 = [from, to].some((address) => !isAscii(address)) ? ' SMTPUTF8' : '';
-  const body = offered.has('8BITMIME') && content.some((octet) => octet > 127) ? ' BODY=8BITMIME' : '';
-  await conversation.command(`MAIL FROM:<${from}>${body}${utf8}`, 250);
-  await conversation.command(`RCPT TO:<${to}>`, 250);
-  await conversation.command('DATA', 354);
-  const reply = await conversation.content(content);
+async function converse(conversation: Conversation, submission: Submission): Promise<SubmissionResult> {
+  await conversation.greet();
+  const reply = await conversation.message(submission);
   conversation.say('QUIT');
   await conversation.expect(221).catch(() => undefined);
   return { kind: 'accepted', reply: textOf(reply) };
 }
 
-class Conversation {
+/** One connection to a listener. What is not answered as it should be rejects with `Ended`. */
+export class Conversation {
   readonly #parser = new ReplyParser();
   readonly #show: Show;
   readonly #replies: ParsedReply[] = [];
   readonly #connected: Promise<Connection>;
   #connection: Connection | undefined;
+  #offered: ReadonlySet<string> = new Set();
   #over: string | undefined;
   #wake: () => void = () => {};
 
@@ -85,6 +77,22 @@ class Conversation {
         },
       });
     });
+  }
+
+  async greet(): Promise<void> {
+    await this.expect(220);
+    const offers = await this.command('EHLO localhost', 250);
+    this.#offered = new Set(offers.lines.slice(1).map((line) => line.split(' ')[0]!.toUpperCase()));
+  }
+
+  /** One mail transaction, after `greet`. */
+  async message({ from, to, content }: Omit<Submission, 'listener'>): Promise<ParsedReply> {
+    const utf8 = [from, to].some((address) => !isAscii(address)) ? ' SMTPUTF8' : '';
+    const is8bit = this.#offered.has('8BITMIME') && content.some((octet) => octet > 127);
+    await this.command(`MAIL FROM:<${from}>${is8bit ? ' BODY=8BITMIME' : ''}${utf8}`, 250);
+    await this.command(`RCPT TO:<${to}>`, 250);
+    await this.command('DATA', 354);
+    return this.content(content);
   }
 
   async command(line: string, expected: number): Promise<ParsedReply> {

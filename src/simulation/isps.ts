@@ -111,7 +111,7 @@ const microsoft: Isp = {
     maxMessagesPerConnection: 100,
     rateMessages: 10,
     rateWindowMs: 1000,
-    greylistMs: 700,
+    greylistMs: 500,
     greylistBy: 'client',
     refuseRate: 0.015,
     fullRate: 0.01,

@@ -1,0 +1,94 @@
+import type { Endpoint } from '../../base/ports.ts';
+import { destinations, everybodyElse, receiverPort, type Stream, streams } from './scene.ts';
+
+/** Where a run of the demo takes place. */
+export interface DemoPlaces {
+  /** Holds all that the demo writes. */
+  readonly folder: string;
+  /** Of the streams, in their order. */
+  readonly listenerPorts: readonly number[];
+  /** Of the destinations, in their order. */
+  readonly receivers: readonly Endpoint[];
+  /** For all other mail. */
+  readonly otherReceiver: Endpoint;
+}
+
+/** The places of a demo that finds everything free. */
+export const usualPlaces: DemoPlaces = {
+  folder: './var/demo',
+  listenerPorts: streams.map(({ port }) => port),
+  receivers: destinations.map(({ address }) => ({ address, port: receiverPort })),
+  otherReceiver: { address: everybodyElse, port: receiverPort },
+};
+
+/** A complete configuration, for people to read. */
+export function demoConfigText(places: DemoPlaces): string {
+  const { folder, listenerPorts, receivers, otherReceiver } = places;
+  const members = streams.flatMap(({ addresses }) => addresses);
+  const sections = [
+    `# The configuration of "penstock demo". Nothing here leaves this machine.
+postmaster postmaster@penstock.test
+host-name  demo.penstock.test`,
+    `# A port for each stream keeps them apart, down to the addresses they leave from.
+${streams.map((stream, i) => listenerText(stream, listenerPorts[i]!)).join('\n')}`,
+    members.map(virtualMtaText).join('\n'),
+    streams.map(poolText).join('\n'),
+    `# Retries follow each other in seconds, for the demo lasts a minute. Real ones take longer.
+<domain *>
+    smtp-hosts ${hostText(otherReceiver)}
+    retry-after 1s
+    retry-recipients-after 2s
+    bounce-after 4d
+</domain>`,
+    `# The ISPs: receivers of our own in their manner, each with limits by client address.
+${destinations.map(({ isp }, i) => domainText(isp.domain, limits[isp.name]!, receivers[i]!)).join('\n')}`,
+    `<spool ${folder}/spool>
+</spool>
+log-file ${folder}/penstock.log
+<acct-file ${folder}/acct.csv>
+    records d,b,t
+</acct-file>`,
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+/** What we allow ourselves for each virtual MTA: a little less than the ISP does. */
+const limits: Readonly<Record<string, readonly string[]>> = {
+  gmail: ['max-smtp-out 8', 'max-msg-per-connection 50'],
+  microsoft: ['max-smtp-out 4', 'max-msg-per-connection 50'],
+  yahoo: ['max-smtp-out 4', 'max-msg-per-connection 20'],
+};
+
+function listenerText({ pool }: Stream, port: number): string {
+  return `<smtp-listener 127.0.0.1:${port}>
+    default-virtual-mta-pool ${pool}
+</smtp-listener>`;
+}
+
+function virtualMtaText(address: string): string {
+  const name = vmtaName(address);
+  return `<virtual-mta ${name}>
+    smtp-source-host ${address} ${name}.penstock.test
+</virtual-mta>`;
+}
+
+function poolText({ pool, addresses }: Stream): string {
+  return `<virtual-mta-pool ${pool}>
+${addresses.map((address) => `    virtual-mta ${vmtaName(address)}`).join('\n')}
+</virtual-mta-pool>`;
+}
+
+function domainText(domain: string, lines: readonly string[], at: Endpoint): string {
+  return `<domain ${domain}>
+    smtp-hosts ${hostText(at)}
+${lines.map((line) => `    ${line}`).join('\n')}
+</domain>`;
+}
+
+function vmtaName(address: string): string {
+  return `mta${address.split('.').at(-1)}`;
+}
+
+function hostText({ address, port }: Endpoint): string {
+  return `[${address}]:${port}`;
+}
