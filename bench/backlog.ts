@@ -105,7 +105,7 @@ async function livingOn(): Promise<void> {
 
 async function send(site: Site, count: number): Promise<number> {
   const load = new Worker(new URL('./benchLoadWorker.js', import.meta.url), {
-    workerData: { port: site.ports[0]!, connections, sizeBytes } satisfies LoadOptions,
+    workerData: { port: site.ports[0]!, connections, sizeBytes, isChained: true } satisfies LoadOptions,
   });
   await once(load, 'message');
   const beganMs = performance.now();

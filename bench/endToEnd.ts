@@ -3,13 +3,22 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { figure, spreadOf, spreadText, table } from './figures.ts';
-import { type RoundFigures, type RoundOrder, type ScenarioName, scenarios } from './scenarios.ts';
+import {
+  type RoundFigures,
+  type RoundOrder,
+  type ScenarioName,
+  type ServerName,
+  scenarios,
+} from './scenarios.ts';
+import { missingServer } from './servers.ts';
 
 export interface EndToEndOptions {
   readonly names: readonly ScenarioName[];
   /** The root of the checkout to measure, and of the one to compare it with. */
   readonly here: string;
   readonly against: string | undefined;
+  /** Beside the peers that are installed. */
+  readonly withPeers: boolean;
   /** 3 */
   readonly rounds: number | undefined;
   /** How long each round is measured; 3. */
@@ -26,6 +35,7 @@ const columns: readonly (readonly [string, keyof RoundFigures])[] = [
 
 interface Side {
   readonly label: string;
+  readonly server: ServerName;
   readonly root: string;
 }
 
@@ -33,26 +43,42 @@ interface MeasuredSide extends Side {
   readonly figures: RoundFigures[];
 }
 
-/** The real daemon over loopback. With `against` the rounds of the two are interleaved. */
+/** The real daemon over loopback. Rounds of what it is compared with are interleaved with its own. */
 export async function benchEndToEnd(options: EndToEndOptions): Promise<void> {
-  const { names, here, against, rounds = 3, seconds = 3 } = options;
-  const sides =
-    against === undefined
-      ? [{ label: '', root: here }]
-      : [
-          { label: ' against', root: against },
-          { label: ' here', root: here },
-        ];
+  const { names, rounds = 3, seconds = 3 } = options;
+  const sides = sidesOf(options);
   // Whatever has to be installed or built is so now, not within a round.
   for (const { root } of sides) execFileSync(process.execPath, [join(root, 'bin/penstock'), '--version']);
-  for (const name of names) await benchScenario(name, sides, rounds, seconds);
+  for (const name of names) await benchScenario(name, sides, rounds, seconds, !options.withPeers);
 }
+
+/** The last one is ours; what it is compared with comes before. */
+function sidesOf({ here, against, withPeers }: EndToEndOptions): readonly Side[] {
+  const ours: Side = { label: '', server: 'penstock', root: here };
+  if (withPeers) {
+    const peers = peerNames.filter((server) => {
+      const why = missingServer(server);
+      if (why !== undefined) console.log(`\n*** SKIPPED: ${server} (${why})`);
+      return why === undefined;
+    });
+    const sides = peers.map((server) => ({ label: ` ${server}`, server, root: here }));
+    return [...sides, { ...ours, label: ' penstock' }];
+  }
+  if (against === undefined) return [ours];
+  return [
+    { ...ours, label: ' against', root: against },
+    { ...ours, label: ' here' },
+  ];
+}
+
+const peerNames: readonly ServerName[] = ['postfix', 'haraka'];
 
 async function benchScenario(
   name: ScenarioName,
   sides: readonly Side[],
   rounds: number,
   seconds: number,
+  isChained: boolean,
 ): Promise<void> {
   const scenario = scenarios[name];
   const { connections, sizeBytes, nextHop, durability } = scenario;
@@ -62,8 +88,8 @@ async function benchScenario(
   const measured: readonly MeasuredSide[] = sides.map((side) => ({ ...side, figures: [] }));
   const rows: string[][] = [['round', ...columns.map(([title]) => title), 'load average']];
   for (let round = 1; round <= rounds; round++) {
-    for (const { label, root, figures } of measured) {
-      const roundFigures = await runRound(root, { scenario, seconds });
+    for (const { label, server, root, figures } of measured) {
+      const roundFigures = await runRound(root, { server, scenario, seconds, isChained });
       figures.push(roundFigures);
       const cells = columns.map(([, key]) => figure(roundFigures[key]));
       rows.push([`${round}${label}`, ...cells, figure(loadavg()[0]!)]);
@@ -73,8 +99,8 @@ async function benchScenario(
     const cells = columns.map(([, key]) => spreadText(spreadOf(valuesOf(side, key))));
     rows.push([`median${side.label}`, ...cells, '']);
   }
-  const [before, after] = measured;
-  if (after !== undefined) rows.push(...ratioRows(before!, after));
+  const ours = measured.at(-1)!;
+  for (const other of measured.slice(0, -1)) rows.push(...ratioRows(other, ours));
   console.log(table(rows));
 }
 
@@ -89,9 +115,10 @@ function ratioRows(before: MeasuredSide, after: MeasuredSide): string[][] {
     const ofMedians = spreadOf(is).median / spreadOf(was).median;
     return { ofMedians: figure(ofMedians), byRound: `${figure(min)}..${figure(max)}` };
   });
+  const what = `${after.label.trim()} / ${before.label.trim()}`;
   return [
-    ['here / against, medians', ...cells.map(({ ofMedians }) => ofMedians), ''],
-    ['here / against, each round', ...cells.map(({ byRound }) => byRound), ''],
+    [`${what}, medians`, ...cells.map(({ ofMedians }) => ofMedians), ''],
+    [`${what}, each round`, ...cells.map(({ byRound }) => byRound), ''],
   ];
 }
 

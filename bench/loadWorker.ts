@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly port: number;
   readonly connections: number;
   readonly sizeBytes: number;
+  /** The next envelope travels with the content (RFC 2920); otherwise it waits for the reply, as some servers insist. */
+  readonly isChained: boolean;
 }
 
 export interface LoadReport {
@@ -18,7 +20,7 @@ export interface LoadReport {
   readonly latenciesMs: Float64Array;
 }
 
-const { port, connections, sizeBytes } = workerData as LoadOptions;
+const { port, connections, sizeBytes, isChained } = workerData as LoadOptions;
 
 const greetings = Buffer.from('EHLO load.bench.test\r\n');
 const envelope = 'MAIL FROM:<sender@load.bench.test>\r\nRCPT TO:<recipient@sink.bench.test>\r\nDATA\r\n';
@@ -26,8 +28,7 @@ const header =
   'From: <sender@load.bench.test>\r\nTo: <recipient@sink.bench.test>\r\n' +
   'Message-ID: <1@load.bench.test>\r\nSubject: load\r\n\r\n';
 const lines = `${'x'.repeat(62)}\r\n`.repeat(Math.max(1, Math.round((sizeBytes - header.length) / 64)));
-// RFC 2920: the next envelope travels with the content.
-const contentAndEnvelope = Buffer.from(`${header}${lines}.\r\n${envelope}`);
+const content = Buffer.from(`${header}${lines}.\r\n${isChained ? envelope : ''}`);
 
 /** What each step is answered with; from `mail` on they go round. */
 const codes = ['220', '250', '250', '250', '354', '250'];
@@ -55,7 +56,7 @@ class LoadConnection {
 
   send(): void {
     this.#sentMs = performance.now();
-    this.#socket.write(contentAndEnvelope);
+    this.#socket.write(content);
   }
 
   #received(chunk: Buffer): void {
@@ -75,8 +76,10 @@ class LoadConnection {
     this.#step = step === steps.content ? steps.mail : step + 1;
     if (step === steps.greeting) this.#socket.write(greetings);
     else if (step === steps.ehlo) this.#socket.write(envelope);
-    else if (step === steps.content) latenciesMs.push(performance.now() - this.#sentMs);
-    else if (step === steps.data) this.#mayContinue();
+    else if (step === steps.content) {
+      latenciesMs.push(performance.now() - this.#sentMs);
+      if (!isChained) this.#socket.write(envelope);
+    } else if (step === steps.data) this.#mayContinue();
   }
 
   #mayContinue(): void {

@@ -4,14 +4,14 @@ interface Process {
   readonly pid: number;
   readonly parent: number;
   readonly group: number;
-  /** User and system time so far, microseconds. */
+  /** User and system time so far, that of children it has buried included, microseconds. */
   readonly cpuUs: number;
 }
 
 /** Linux counts in ticks of 10 ms wherever Node runs (USER_HZ, proc(5)). */
 const tickUs = 10_000;
 
-/** User and system time that the living processes of a group have used, microseconds. */
+/** User and system time that the living processes of a group and their dead children have used, microseconds. */
 export function groupCpuUs(group: number): number {
   return processes()
     .filter((one) => one.group === group)
@@ -46,8 +46,15 @@ function readProcess(pid: string): Process[] {
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')
       .map(Number);
-    const [parent, group, user, system] = [fields[1]!, fields[2]!, fields[11]!, fields[12]!];
-    return [{ pid: Number(pid), parent, group, cpuUs: (user + system) * tickUs }];
+    const [parent, group] = [fields[1]!, fields[2]!];
+    const [user, system, childrenUser, childrenSystem] = fields.slice(11, 15) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const cpuUs = (user + system + childrenUser + childrenSystem) * tickUs;
+    return [{ pid: Number(pid), parent, group, cpuUs }];
   } catch {
     // It has ended meanwhile.
     return [];

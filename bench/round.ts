@@ -1,15 +1,15 @@
 /**
- * One round of one scenario, in a process of its own, so that each starts alike. It measures the checkout
- * whose root it is started in (test/ledger/daemon.ts), tells its parent the figures and leaves nothing.
+ * One round of one scenario, in a process of its own, so that each starts alike. It measures a peer, or the
+ * checkout whose root it is started in (test/ledger/daemon.ts), tells its parent the figures and leaves nothing.
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { Daemon, makeSite } from '../test/ledger/daemon.ts';
 import { temporaryFolder, whenEnding } from './ending.ts';
 import type { LoadOptions, LoadReport } from './loadWorker.ts';
 import { childPids, groupCpuUs } from './processTable.ts';
 import type { RoundFigures, RoundOrder } from './scenarios.ts';
+import { startServer } from './servers.ts';
 import type { SinkOptions } from './sinkWorker.ts';
 
 const warmUpSeconds = 1;
@@ -23,7 +23,7 @@ process.once('disconnect', () => process.exit(1));
 // The parent may have gone while this file was read.
 if (!process.connected) process.exit(1);
 whenEnding(() => {
-  // The daemon leads a group of its own, also while it still starts.
+  // The server leads a group of its own, also while it still starts.
   for (const pid of childPids()) process.kill(-pid, 'SIGKILL');
 });
 // The site's folder will be in there.
@@ -31,18 +31,12 @@ process.env.TMPDIR = temporaryFolder().path;
 const figures = await measure(JSON.parse(process.argv[2]!) as RoundOrder);
 process.send!(figures, () => process.exit());
 
-async function measure({ scenario, seconds }: RoundOrder): Promise<RoundFigures> {
+async function measure({ server: name, scenario, seconds, isChained }: RoundOrder): Promise<RoundFigures> {
   const sink = scenario.nextHop === 'sink' ? await startSink() : undefined;
-  // An hour: what cannot be delivered is not to be tried again within the round.
-  const site = await makeSite({
-    sinkPort: sink?.port ?? closedPort,
-    domainLines: ['retry-after 1h'],
-    extra: `durability ${scenario.durability}`,
-  });
-  const daemon = await Daemon.start(site);
+  const server = await startServer[name](scenario, sink?.port ?? closedPort);
   const { connections, sizeBytes } = scenario;
   const load = new Worker(new URL('./benchLoadWorker.js', import.meta.url), {
-    workerData: { port: site.ports[0]!, connections, sizeBytes } satisfies LoadOptions,
+    workerData: { port: server.port, connections, sizeBytes, isChained } satisfies LoadOptions,
   });
   await once(load, 'message');
 
@@ -57,18 +51,18 @@ async function measure({ scenario, seconds }: RoundOrder): Promise<RoundFigures>
   await sendFor(warmUpSeconds);
   await delay(settleMs);
 
-  const cpuBeganUs = groupCpuUs(daemon.pid);
+  const cpuBeganUs = groupCpuUs(server.pid);
   const benchBegan = process.cpuUsage();
   const beganMs = performance.now();
   const { messages, latenciesMs } = await sendFor(seconds);
   const tookMs = performance.now() - beganMs;
   const bench = process.cpuUsage(benchBegan);
   await delay(settleMs);
-  const cpuUs = groupCpuUs(daemon.pid) - cpuBeganUs;
+  const cpuUs = groupCpuUs(server.pid) - cpuBeganUs;
 
-  // Before the daemon: a connection that it closed would be a failure.
+  // Before the server: a connection that it closed would be a failure.
   await load.terminate();
-  await daemon.kill();
+  await server.kill();
   return {
     messagesPerSecond: (messages / tookMs) * 1000,
     cpuUsPerMessage: cpuUs / messages,

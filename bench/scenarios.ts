@@ -14,8 +14,14 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
   relay: { connections: 20, sizeBytes: 2048, nextHop: 'sink', durability: 'sync' },
 };
 
+/** Whom a round measures: a checkout of ours, or a peer. */
+export type ServerName = 'penstock' | 'postfix' | 'haraka';
+
 /** What a round is told. */
 export interface RoundOrder {
+  readonly server: ServerName;
+  /** Whether clients pipeline across messages. */
+  readonly isChained: boolean;
   readonly scenario: Scenario;
   readonly seconds: number;
 }

@@ -10,24 +10,27 @@ import { build } from './build.mjs';
 import { prepare, root } from './prepare.mjs';
 
 const endToEnd = ['inject', 'injectNone', 'relay'];
+/** What peers do as we do it: nothing is accepted before it is synced. */
+const withPeers = ['inject', 'relay'];
 const all = [...endToEnd, 'spool', 'scheduler'];
 /** Minutes, and gigabytes of the temporary folder: only when asked for. */
 const named = [...all, 'backlog'];
 const usage = `usage: npm run bench -- [NAME...] [--against DIR] [--rounds N] [--seconds S]
   NAME           ${named.join(', ')}; default: all but backlog, with --against ${endToEnd.join(' and ')}
   --against DIR  the root of another checkout, measured in turns with this one
+  --peers        Postfix and Haraka, where installed, measured in turns with it; default: ${withPeers.join(' and ')}
   --rounds N     how often each figure is measured (3)
   --seconds S    for how long (3; spool: 0.5)
   --messages N   how many the backlog holds (1000000)`;
 
-const { names, against, rounds, seconds, messages } = given();
+const { names, against, peers, rounds, seconds, messages } = given();
 await prepare();
 console.log(`Node ${process.version}, ${availableParallelism()} x ${cpus()[0]?.model}, ${loadText()}`);
 const scenarios = names.filter((name) => endToEnd.includes(name));
 if (scenarios.length > 0) {
   for (const part of ['round', 'loadWorker', 'sinkWorker']) await bundle(part);
   const { benchEndToEnd } = await import(await bundle('endToEnd'));
-  await benchEndToEnd({ names: scenarios, here: root, against, rounds, seconds });
+  await benchEndToEnd({ names: scenarios, here: root, against, withPeers: peers, rounds, seconds });
 }
 if (names.includes('spool')) {
   const { benchSpool } = await import(await bundle('spool'));
@@ -62,16 +65,20 @@ function given() {
   try {
     const options = {
       against: { type: 'string' },
+      peers: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       messages: { type: 'string' },
     };
     const { values, positionals } = parseArgs({ allowPositionals: true, options });
-    const known = values.against === undefined ? named : endToEnd;
+    if (values.peers && values.against !== undefined)
+      throw new Error('--peers and --against exclude each other');
+    const known = values.peers ? withPeers : values.against === undefined ? named : endToEnd;
     const unknown = positionals.find((name) => !known.includes(name));
     if (unknown !== undefined) throw new Error(`"${unknown}" is none of ${known.join(', ')}`);
     return {
-      names: positionals.length > 0 ? positionals : values.against === undefined ? all : endToEnd,
+      names: positionals.length > 0 ? positionals : known === named ? all : known,
+      peers: values.peers,
       against: values.against && checkout(values.against),
       rounds: positive(values.rounds),
       seconds: positive(values.seconds),

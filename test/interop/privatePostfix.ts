@@ -12,6 +12,12 @@ const startMaxMs = 20_000;
 /** Should nobody stop it, it ends by itself. */
 const lifeMaxS = '900';
 
+/** Lines behind ours: of a parameter given twice Postfix takes the last. */
+export interface MoreConfiguration {
+  readonly main?: readonly string[];
+  readonly services?: readonly string[];
+}
+
 /** Why there can be no private Postfix here, said aloud; undefined when there can. */
 export function missingPostfix(): string | undefined {
   const missing = missingPrograms({ postfix: '/usr/sbin/postfix' });
@@ -35,10 +41,10 @@ export class PrivatePostfix {
     this.#master = master;
   }
 
-  static async start(delivery: 'maildir' | 'discard'): Promise<PrivatePostfix> {
+  static async start(delivery: 'maildir' | 'discard', more: MoreConfiguration = {}): Promise<PrivatePostfix> {
     const folder = await mkdtemp(join(tmpdir(), 'penstock-postfix-'));
     const [port] = await freePorts(1);
-    await configure(folder, port!, delivery);
+    await configure(folder, port!, delivery, more);
     // A process group of its own: the master ends its children through the group.
     const master = spawn(join(programs, 'master'), ['-c', join(folder, 'etc'), '-d', '-e', lifeMaxS], {
       detached: true,
@@ -49,6 +55,11 @@ export class PrivatePostfix {
     const log = await postfix.log();
     await postfix.stop();
     throw new Error(`Postfix does not greet; its log:\n${log}`);
+  }
+
+  /** Its processes are the group of this one. */
+  get pid(): number {
+    return this.#master.pid!;
   }
 
   /** Everything it logged up to now. */
@@ -104,13 +115,21 @@ async function greets(port: number): Promise<boolean> {
   return greeting?.startsWith('220') === true;
 }
 
-async function configure(folder: string, port: number, delivery: 'maildir' | 'discard'): Promise<void> {
+async function configure(
+  folder: string,
+  port: number,
+  delivery: 'maildir' | 'discard',
+  { main = [], services = [] }: MoreConfiguration,
+): Promise<void> {
   await chmod(folder, 0o755);
   for (const name of ['etc', 'spool', 'data', 'mail', 'log']) await mkdir(join(folder, name));
   const { uid, gid } = userNumbers('postfix');
   spawnSync('chown', ['postfix', join(folder, 'data'), join(folder, 'mail')]);
-  await writeFile(join(folder, 'etc', 'main.cf'), mainCf(folder, delivery, uid, gid));
-  await writeFile(join(folder, 'etc', 'master.cf'), masterCf(port));
+  await writeFile(
+    join(folder, 'etc', 'main.cf'),
+    `${mainCf(folder, delivery, uid, gid)}${main.map((line) => `${line}\n`).join('')}`,
+  );
+  await writeFile(join(folder, 'etc', 'master.cf'), masterCf(port, services));
   // It makes the queue's folders.
   const check = spawnSync('/usr/sbin/postfix', ['-c', join(folder, 'etc'), 'check'], { encoding: 'utf8' });
   if (check.status !== 0) throw new Error(`postfix check: ${check.stderr}${check.stdout}`);
@@ -161,8 +180,8 @@ virtual_transport = ${delivery === 'maildir' ? 'virtual' : 'discard'}
 `;
 }
 
-/** Only the services that take mail in and deliver it here: nothing can leave. */
-function masterCf(port: number): string {
+/** Only the services that take mail in and deliver it here: without more, nothing can leave. */
+function masterCf(port: number, services: readonly string[]): string {
   const rows = [
     `127.0.0.1:${port} inet n - n - - smtpd`,
     'cleanup unix n - n - 0 cleanup',
@@ -179,6 +198,7 @@ function masterCf(port: number): string {
     'retry unix - - n - - error',
     'anvil unix - - n - 1 anvil',
     'postlog unix-dgram n - n - 1 postlogd',
+    ...services,
   ];
   return `${rows.join('\n')}\n`;
 }
