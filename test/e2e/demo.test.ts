@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { expect, onTestFinished, test } from 'vitest';
 import { runPenstock, waitUntil } from '../ledger/daemon.ts';
@@ -53,8 +53,10 @@ test('it ends by itself, with a table, and with both planted faults in the accou
   expect(refused.every(({ dsnDiag }) => dsnDiag!.includes('deals.test'))).toBe(true);
 });
 
-test('it takes other ports where its own are in use', async () => {
+test('it takes other ports and another folder where its own are in use', async () => {
   const cwd = await folder();
+  const theirs = join(cwd, 'var', 'demo', 'spool');
+  await mkdir(theirs, { recursive: true });
   for (const [port, host] of [
     [2526, '127.0.0.1'],
     [2600, '127.0.0.101'],
@@ -70,6 +72,8 @@ test('it takes other ports where its own are in use', async () => {
   expect(report).toMatchObject({ schema: 'penstock.demo/1', messages: 5, sent: 5, recipients: 5 });
   expect(report.delivered + report.bounced + report.waiting).toBe(5);
   expect(await rowsIn(report.acctFiles[0])).toHaveLength(5 + report.deferrals - report.waiting);
+  expect(await readdir(theirs)).toEqual([]);
+  onTestFinished(() => rm(dirname(report.configFile), { recursive: true }));
   const config = await readFile(report.configFile, 'utf8');
   expect(config).toMatch(/<smtp-listener 127\.0\.0\.1:\d+>/);
   expect(config).not.toMatch(/127\.0\.0\.1:2526|127\.0\.0\.101\]:2600/);

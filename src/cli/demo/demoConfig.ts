@@ -21,12 +21,15 @@ export const usualPlaces: DemoPlaces = {
   otherReceiver: { address: everybodyElse, port: receiverPort },
 };
 
+/** How it begins, and how we know it again. */
+export const demoConfigTitle = '# The configuration of "penstock demo".';
+
 /** A complete configuration, for people to read. */
 export function demoConfigText(places: DemoPlaces): string {
   const { folder, listenerPorts, receivers, otherReceiver } = places;
   const members = streams.flatMap(({ addresses }) => addresses);
   const sections = [
-    `# The configuration of "penstock demo". Nothing here leaves this machine.
+    `${demoConfigTitle} Nothing here leaves this machine.
 postmaster postmaster@penstock.test
 host-name  demo.penstock.test`,
     `# A port for each stream keeps them apart, down to the addresses they leave from.

@@ -41,7 +41,10 @@ export async function perform(io: Io, wanted: Wanted): Promise<ExitName | Failur
     stage = await Stage.set(wanted.seed, (text) => io.err(`penstock: ${text}`));
     const tell = await play(io, stage, wanted, interrupted.signal);
     await stage.close();
-    if (tell === undefined) return 'interrupted';
+    if (tell === undefined) {
+      io.err('penstock demo: interrupted; nothing is left running');
+      return 'interrupted';
+    }
     if (!wanted.keepsSpool) await stage.removeSpool();
     return tell();
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../base/node/clock.ts';
@@ -9,12 +9,13 @@ import { askControl } from '../../control/client.ts';
 import {
   type BuiltInReceiver,
   openReceiver,
+  type ReceiverManner,
   startBuiltInReceiver,
 } from '../../simulation/builtInReceiver.ts';
 import { Supervisor } from '../../supervisor/supervisor.ts';
 import { configurationOf } from '../configuration.ts';
 import { packageVersion } from '../packageVersion.ts';
-import { type DemoPlaces, demoConfigText, usualPlaces } from './demoConfig.ts';
+import { type DemoPlaces, demoConfigText, demoConfigTitle, usualPlaces } from './demoConfig.ts';
 import { destinations, everybodyElse, receiverPort, streams } from './scene.ts';
 
 const configName = 'demo.conf';
@@ -105,18 +106,14 @@ export class Stage {
   }
 }
 
-async function startReceiver(
-  address: string,
-  manner: Parameters<typeof startBuiltInReceiver>[3],
-): Promise<BuiltInReceiver> {
-  for (const port of [receiverPort, 0]) {
-    try {
-      return await startBuiltInReceiver(systemNet(), systemClock(), { address, port }, manner);
-    } catch (error) {
-      if (port === 0 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    }
-  }
-  throw new Error('unreachable');
+/** At its usual port, or at any where that is in use. */
+async function startReceiver(address: string, manner: ReceiverManner): Promise<BuiltInReceiver> {
+  const startAt = (port: number): Promise<BuiltInReceiver> =>
+    startBuiltInReceiver(systemNet(), systemClock(), { address, port }, manner);
+  return startAt(receiverPort).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    return startAt(0);
+  });
 }
 
 async function freeListenerPorts(): Promise<readonly number[]> {
@@ -128,35 +125,43 @@ async function freeListenerPorts(): Promise<readonly number[]> {
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const refuse = (): never => {
-    throw new Error('nobody is expected');
-  };
-  return systemNet()
-    .listen({ address: '127.0.0.1', port }, refuse)
-    .then(
-      (listening) => listening.close().then(() => true),
-      () => false,
-    );
+  const at = { address: '127.0.0.1', port };
+  try {
+    const listening = await systemNet().listen(at, (connection) => {
+      connection.reset();
+      return { received: () => {}, ended: () => {}, drained: () => {}, closed: () => {} };
+    });
+    await listening.close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-/** The demo's own, emptied of the last run; another one where that is in use or cannot be written. */
+/** The demo's own, emptied of its last run; a new one where that is in use, not ours, or cannot be written. */
 async function cleanFolder(): Promise<string> {
-  const isInUse = (await askControl(join(usualPlaces.folder, 'penstock.sock'), 'status')).kind === 'answered';
-  if (!isInUse) {
-    try {
-      await mkdir(usualPlaces.folder, { recursive: true });
-      for (const name of await readdir(usualPlaces.folder)) {
-        if (isOurs(name)) await rm(join(usualPlaces.folder, name), { recursive: true });
-      }
-      return usualPlaces.folder;
-    } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(code)) throw error;
+  const { folder } = usualPlaces;
+  const isInUse = (await askControl(join(folder, 'penstock.sock'), 'status')).kind === 'answered';
+  try {
+    await mkdir(folder, { recursive: true });
+    const names = await readdir(folder);
+    if (!isInUse && (names.length === 0 || (await isOfDemo(folder)))) {
+      for (const name of names.filter(isMadeByDemo)) await rm(join(folder, name), { recursive: true });
+      return folder;
     }
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(code)) throw error;
   }
   return mkdtemp(join(tmpdir(), 'penstock-demo-'));
 }
 
-function isOurs(name: string): boolean {
+/** Nothing is removed from a folder whose configuration we have not written. */
+async function isOfDemo(folder: string): Promise<boolean> {
+  const text = await readFile(join(folder, configName), 'utf8').catch(() => '');
+  return text.startsWith(demoConfigTitle);
+}
+
+function isMadeByDemo(name: string): boolean {
   return ['spool', 'penstock.log', 'penstock.sock', configName].includes(name) || acctName.test(name);
 }
