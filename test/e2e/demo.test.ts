@@ -16,13 +16,15 @@ async function folder(): Promise<string> {
 
 type Row = Readonly<Record<string, string>>;
 
+/** Of mail to the ISPs; reports to the senders have rows, too. */
 async function rowsIn(path: string): Promise<readonly Row[]> {
-  return parse(await readFile(path, 'utf8'), { columns: true }) as Row[];
+  const rows = parse(await readFile(path, 'utf8'), { columns: true }) as Row[];
+  return rows.filter(({ rcpt }) => !rcpt!.startsWith('bounces@'));
 }
 
 test('it ends by itself, with a table, and with both planted faults in the accounting file', async () => {
   const cwd = await folder();
-  const { code, stdout, stderr } = await runPenstock(['demo', '--messages', '60', '--keep'], cwd, 40_000);
+  const { code, stdout, stderr } = await runPenstock(['demo', '--messages', '60', '--keep'], cwd, 25_000);
   expect(code).toBe(0);
   expect(stderr).toMatch(/^ 1 s {2}\d+ of 60 in, \d+ delivered, /m);
   expect(stdout).toMatch(/^isp +address +sent +dlvd +bncd +dfrd +1st% /m);
@@ -66,7 +68,7 @@ test('it takes other ports and another folder where its own are in use', async (
     server.on('error', () => undefined).listen(port, host);
     onTestFinished(() => void server.close());
   }
-  const { code, stdout } = await runPenstock(['demo', '--messages', '5', '--json'], cwd, 40_000);
+  const { code, stdout } = await runPenstock(['demo', '--messages', '5', '--json'], cwd, 25_000);
   expect(code).toBe(0);
   const report = JSON.parse(stdout);
   expect(report).toMatchObject({ schema: 'penstock.demo/1', messages: 5, sent: 5, recipients: 5 });
