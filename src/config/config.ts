@@ -215,6 +215,11 @@ export interface DomainSettings {
   readonly backoffMaxDataVolumeRate: Rate | 'normal';
   readonly backoffMaxSmtpOut: number;
   readonly backoffRetryAfterMs: readonly number[];
+  /** The same for each local address within a range; of all that match, each holds. `max-smtp-out` 0: no limit. */
+  readonly sourceIpMaxSmtpOut: readonly SourceIpLimit<number>[];
+  readonly sourceIpMaxMsgRate: readonly SourceIpLimit<Rate>[];
+  readonly sourceIpMaxConnectRate: readonly SourceIpLimit<Rate>[];
+  readonly sourceIpMaxDataVolumeRate: readonly SourceIpLimit<Rate>[];
   /** Wait between opening connections of a queue; 0: none. */
   readonly smtpOutRampupIntervalMs: number;
   /** Recipients refused on one connection before we hang up; 0: no limit. */
@@ -286,6 +291,12 @@ export interface CategoryRule {
   readonly category: string;
 }
 
+/** A limit of each local address within one of the ranges, which are one as a rule. */
+export interface SourceIpLimit<T> {
+  readonly ranges: readonly CidrText[];
+  readonly value: T;
+}
+
 /** `h1,h2;h3:port`: hosts of one group share a preference; the next group is tried after it. */
 export type SmtpHostGroup = readonly SmtpHost[];
 
@@ -325,6 +336,10 @@ export const domainDefaults: DomainSettings = {
   backoffMaxDataVolumeRate: 'normal',
   backoffMaxSmtpOut: 20,
   backoffRetryAfterMs: [3_600_000],
+  sourceIpMaxSmtpOut: [],
+  sourceIpMaxMsgRate: [],
+  sourceIpMaxConnectRate: [],
+  sourceIpMaxDataVolumeRate: [],
   smtpOutRampupIntervalMs: 0,
   maxErrorsPerConnection: 0,
   retryAfterDnsErrorMs: 60_000,

@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import * as hosts from './hostValues.ts';
 import * as patterns from './patternValues.ts';
 import { categoryRule, replyRule } from './replyRuleValues.ts';
+import { sourceIpReaders } from './sourceIpValues.ts';
 import * as values from './values.ts';
 
 /**
@@ -275,10 +276,10 @@ log-data                   | yes/no        | no               | honoured  | Log 
 max-msg-rate               | rate          | unlimited        | unsafe    | Recipients attempted by one queue.
 max-connect-rate           | rate          | unlimited        | unsafe    | Connections one queue opens.
 max-data-volume-rate       | data-rate     | unlimited        | unsafe    | Bytes one queue delivers.
-source-ip-max-smtp-out*    | words:2       |                  | unsafe    | max-smtp-out for each matching local address.
-source-ip-max-msg-rate*    | words:2       |                  | unsafe    | max-msg-rate for each matching local address.
-source-ip-max-connect-rate* | words:2      |                  | unsafe    | max-connect-rate for each matching local address.
-source-ip-max-data-volume-rate* | words:2  |                  | unsafe    | max-data-volume-rate for each matching local address.
+source-ip-max-smtp-out*    | cidr-count    |                  | unsafe    | max-smtp-out for each matching local address.
+source-ip-max-msg-rate*    | cidr-rate     |                  | unsafe    | max-msg-rate for each matching local address.
+source-ip-max-connect-rate* | cidr-rate    |                  | unsafe    | max-connect-rate for each matching local address.
+source-ip-max-data-volume-rate* | cidr-data-rate |                  | unsafe    | max-data-volume-rate for each matching local address.
 smtp-out-rampup-interval   | interval      | 0                | harmless  | Wait between opening connections.
 max-errors-per-connection  | count         | unlimited        | harmless  | Refused recipients before we hang up.
 backoff-max-smtp-out       | positive         | 20               | harmless  | max-smtp-out in backoff mode.
@@ -534,6 +535,7 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['rate', values.rate],
   ['data-rate', values.dataRate],
   ['max-rcpt', values.maxRcpt],
+  ...sourceIpReaders,
   ['name', values.name],
   ['names', values.names],
   ['name-words', values.nameWords],

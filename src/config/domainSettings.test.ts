@@ -107,3 +107,46 @@ test('the compiled lookup agrees with going through all blocks one by one', () =
     }),
   );
 });
+
+test('source-ip limits of one block add up, each with its range; a block nearer replaces them', () => {
+  const lookup = compileDomainSettings(
+    configOf(
+      '<domain *>\nsource-ip-max-smtp-out 10/8 2\nsource-ip-max-smtp-out 192.0.2.1 unlimited\n' +
+        'source-ip-max-msg-rate 0/0 100/15m\nsource-ip-max-data-volume-rate 10/8 10M/m\n</domain>\n' +
+        '<domain a.b>\nsource-ip-max-smtp-out 10.1/16 1\n</domain>\n',
+    ),
+  );
+  const any = lookup('x.y', 'v');
+  const ten = [{ address: '10.0.0.0', bits: 8 }];
+  expect(any.sourceIpMaxSmtpOut.value).toEqual([
+    { ranges: ten, value: 2 },
+    { ranges: [{ address: '192.0.2.1', bits: 32 }], value: 0 },
+  ]);
+  expect(any.sourceIpMaxSmtpOut.origin?.line).toBe(2);
+  expect(any.sourceIpMaxMsgRate.value).toEqual([
+    {
+      ranges: [
+        { address: '0.0.0.0', bits: 0 },
+        { address: '::', bits: 0 },
+      ],
+      value: { count: 100, perMs: 900_000 },
+    },
+  ]);
+  expect(any.sourceIpMaxDataVolumeRate.value).toEqual([
+    { ranges: ten, value: { count: 10_485_760, perMs: 60_000 } },
+  ]);
+  expect(lookup('a.b', 'v').sourceIpMaxSmtpOut.value).toEqual([
+    { ranges: [{ address: '10.1.0.0', bits: 16 }], value: 1 },
+  ]);
+});
+
+test.each([
+  ['source-ip-max-smtp-out 3', 'E-BAD-VALUE'],
+  ['source-ip-max-msg-rate 10/8 often', 'E-BAD-VALUE'],
+  ['source-ip-max-msg-rate 10/h 10/8', 'E-BAD-VALUE'],
+  ['source-ip-max-connect-rate 10/8 5/s 6/s', 'E-BAD-VALUE'],
+])('%s is an error', (line, code) => {
+  const text = `<domain *>\n${line}\n</domain>\n`;
+  const { findings } = readConfig('/c', memoryConfigFiles(new Map([['/c', text]]), 'h.test'));
+  expect(findings.map((one) => one.code)).toContain(code);
+});

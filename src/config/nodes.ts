@@ -47,6 +47,8 @@ export interface SettingSource<T> {
   /** Synonyms; the last one written counts. */
   readonly names: readonly string[];
   readonly reader: ValueReader<T>;
+  /** For what may stand more than once and adds up; without it the later one counts. */
+  joined?(earlier: T, later: T): T;
 }
 
 /** What these nodes set, out of a table of settings. */
@@ -61,9 +63,18 @@ export function readSettings<S extends object>(
     const key = node.kind === 'directive' ? keyOf.get(node.definition.name) : undefined;
     if (key === undefined) continue;
     const setting = settingOf([node], (node as DirectiveNode).definition.name, readerIn(table, key, node));
-    if (setting !== undefined) settings[key] = setting;
+    if (setting !== undefined) settings[key] = joinedTo(settings[key], setting, table[key]);
   }
   return settings;
+}
+
+function joinedTo<T>(
+  earlier: Setting<T> | undefined,
+  later: Setting<T>,
+  { joined }: SettingSource<T>,
+): Setting<T> {
+  if (earlier === undefined || joined === undefined) return later;
+  return { value: joined(earlier.value, later.value), origin: earlier.origin };
 }
 
 function readerIn<S extends object, K extends keyof S>(

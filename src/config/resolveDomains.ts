@@ -5,6 +5,7 @@ import { argumentOf, readSettings, type SettingSource, sectionsNamed, settingsOf
 import type { ConfigNode, SectionNode } from './parser.ts';
 import type { SendingNames } from './resolveVirtualMtas.ts';
 import { sayError, writtenAt } from './say.ts';
+import { sourceIpCount, sourceIpDataRate, sourceIpRate } from './sourceIpValues.ts';
 import {
   boolean,
   booleanOrInterval,
@@ -53,6 +54,10 @@ export const domainTable: { readonly [K in keyof DomainSettings]: SettingSource<
   backoffMaxDataVolumeRate: written(dataRate, 'backoff-max-data-volume-rate'),
   backoffMaxSmtpOut: written(positive, 'backoff-max-smtp-out'),
   backoffRetryAfterMs: written(intervals, 'backoff-retry-after'),
+  sourceIpMaxSmtpOut: gathered(sourceIpCount, 'source-ip-max-smtp-out'),
+  sourceIpMaxMsgRate: gathered(sourceIpRate, 'source-ip-max-msg-rate'),
+  sourceIpMaxConnectRate: gathered(sourceIpRate, 'source-ip-max-connect-rate'),
+  sourceIpMaxDataVolumeRate: gathered(sourceIpDataRate, 'source-ip-max-data-volume-rate'),
   smtpOutRampupIntervalMs: written(interval, 'smtp-out-rampup-interval'),
   maxErrorsPerConnection: written(count, 'max-errors-per-connection'),
   retryAfterDnsErrorMs: written(positiveInterval, 'retry-after-dns-error'),
@@ -84,6 +89,14 @@ export const domainTable: { readonly [K in keyof DomainSettings]: SettingSource<
 
 function written<T>(reader: ValueReader<T>, ...names: readonly string[]): SettingSource<T> {
   return { names, reader };
+}
+
+/** Its lines within one block add up. */
+function gathered<T>(
+  reader: ValueReader<readonly T[]>,
+  ...names: readonly string[]
+): SettingSource<readonly T[]> {
+  return { names, reader, joined: (earlier, later) => [...earlier, ...later] };
 }
 
 /**

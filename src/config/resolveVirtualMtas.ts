@@ -3,17 +3,16 @@ import type {
   InjectionSourceConfig,
   ListenerConfig,
   PoolConfig,
-  Rate,
   Setting,
   VirtualMtaConfig,
 } from './config.ts';
 import type { Finding } from './finding.ts';
 import { host, sourceHost } from './hostValues.ts';
 import { NearestNames } from './nearest.ts';
-import { argumentOf, sectionsNamed, settingOf, settingsOf } from './nodes.ts';
+import { argumentOf, readSettings, sectionsNamed, settingOf, settingsOf } from './nodes.ts';
 import type { ConfigNode, SectionNode } from './parser.ts';
 import { placeOf, sayError, writtenAt } from './say.ts';
-import { count, dataRate, name, rate, type ValueReader } from './values.ts';
+import { count, dataRate, name, rate } from './values.ts';
 
 /** Virtual MTAs and pools share one name space, compared without case (powermta a.1, b.7). */
 export interface SendingNames {
@@ -26,9 +25,9 @@ export interface SendingNames {
 
 export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Finding[]): SendingNames {
   const groups = grouped(sectionsNamed(nodes, 'virtual-mta-pool'));
-  const poolsOf = poolsByMember(groups);
+  const poolLimits = poolLimitsByMember(groups);
   const virtualMtas = grouped(sectionsNamed(nodes, 'virtual-mta')).map((group) =>
-    virtualMtaOf(group, poolsOf.get(group.name.toLowerCase()) ?? []),
+    virtualMtaOf(group, poolLimits.get(group.name.toLowerCase()) ?? {}),
   );
   const byName = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta]));
   const declared = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta.name]));
@@ -51,8 +50,6 @@ export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Findi
   return { virtualMtas, pools, declared, nearest };
 }
 
-const noRate: Setting<Rate> = { value: undefined, origin: undefined };
-
 /** Sections of one name, merged: their contents one behind the other. */
 interface Group {
   readonly name: string;
@@ -73,35 +70,45 @@ function grouped(sections: readonly SectionNode[]): readonly Group[] {
   return [...groups.values()];
 }
 
-/** What is set in the last pool each virtual MTA is a member of, by its name in lower case. */
-function poolsByMember(pools: readonly Group[]): ReadonlyMap<string, readonly ConfigNode[]> {
-  const found = new Map<string, readonly ConfigNode[]>();
-  for (const pool of pools) {
-    const limits = pool.children.filter(
-      (node) => node.kind === 'directive' && inheritedLimits.has(node.definition.name),
-    );
-    if (limits.length === 0) continue;
-    for (const { value } of settingsOf(pool.children, 'virtual-mta', name)) {
-      found.set(value.toLowerCase(), limits);
+type VirtualMtaLimits = Pick<VirtualMtaConfig, 'maxSmtpOut' | 'maxSmtpMsgRate' | 'maxSmtpDataVolumeRate'>;
+
+const noLimits: VirtualMtaLimits = {
+  maxSmtpOut: { value: 0, origin: undefined },
+  maxSmtpMsgRate: { value: undefined, origin: undefined },
+  maxSmtpDataVolumeRate: { value: undefined, origin: undefined },
+};
+
+/** What virtual MTAs that do not set it have of their pools (powermta b.7), by the member's name in lower case. */
+function poolLimitsByMember(pools: readonly Group[]): ReadonlyMap<string, Partial<VirtualMtaLimits>> {
+  const found = new Map<string, Partial<VirtualMtaLimits>>();
+  for (const { children } of pools) {
+    const limits = readSettings(children, limitTable);
+    for (const { value } of settingsOf(children, 'virtual-mta', name)) {
+      const key = value.toLowerCase();
+      found.set(key, { ...found.get(key), ...limits });
     }
   }
   return found;
 }
 
-const inheritedLimits = new Set(['max-smtp-out', 'max-smtp-msg-rate', 'max-smtp-data-volume-rate']);
+const limitTable = {
+  maxSmtpOut: { names: ['max-smtp-out'], reader: count },
+  maxSmtpMsgRate: { names: ['max-smtp-msg-rate'], reader: rate },
+  maxSmtpDataVolumeRate: { names: ['max-smtp-data-volume-rate'], reader: dataRate },
+};
 
-/** Limits a virtual MTA does not set are its pool's (powermta b.7). */
-function virtualMtaOf(group: Group, pool: readonly ConfigNode[]): VirtualMtaConfig {
-  const inherited = <T>(directive: string, reader: ValueReader<T>): Setting<T> | undefined =>
-    settingOf(group.children, directive, reader) ?? settingOf(pool, directive, reader);
+function virtualMtaOf(
+  { name, origin, children }: Group,
+  ofPools: Partial<VirtualMtaLimits>,
+): VirtualMtaConfig {
   return {
-    name: group.name,
-    origin: group.origin,
-    smtpSourceHosts: settingsOf(group.children, 'smtp-source-host', sourceHost),
-    hostName: settingOf(group.children, 'host-name', host),
-    maxSmtpOut: inherited('max-smtp-out', count) ?? { value: 0, origin: undefined },
-    maxSmtpMsgRate: inherited('max-smtp-msg-rate', rate) ?? noRate,
-    maxSmtpDataVolumeRate: inherited('max-smtp-data-volume-rate', dataRate) ?? noRate,
+    name,
+    origin,
+    smtpSourceHosts: settingsOf(children, 'smtp-source-host', sourceHost),
+    hostName: settingOf(children, 'host-name', host),
+    ...noLimits,
+    ...ofPools,
+    ...readSettings(children, limitTable),
   };
 }
 
