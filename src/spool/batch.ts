@@ -52,7 +52,7 @@ export class Batch {
   /** Offset in its segment, once written. */
   startAt = 0;
   readonly #records: ByteWriter;
-  readonly #bodies: { readonly content: Content; readonly recordAt: number }[] = [];
+  readonly #bodies: { readonly content: Content; readonly recordsAt: number[] }[] = [];
   #bodyBytes = 0;
 
   constructor(records = new ByteWriter(16 * 1024)) {
@@ -109,7 +109,7 @@ export class Batch {
     this.startAt = place.startAt;
     const chunks: Uint8Array[] = [];
     let bodyAt = place.startAt + batchHeaderBytes + this.#records.length;
-    for (const { content, recordAt } of this.#bodies) {
+    for (const { content, recordsAt } of this.#bodies) {
       let crc = place.salt;
       let sizeBytes = 0;
       for (const chunk of [content.prefix, ...content.chunks]) {
@@ -118,7 +118,7 @@ export class Batch {
         chunks.push(chunk);
       }
       assert(sizeBytes === content.sizeBytes, "a content's size is that of its chunks");
-      setBodyPlace(this.#records, recordAt, bodyAt, crc);
+      for (const recordAt of recordsAt) setBodyPlace(this.#records, recordAt, bodyAt, crc);
       bodyAt += content.sizeBytes;
     }
     sealRecords(this.#records, digest, place.salt);
@@ -155,9 +155,14 @@ export class Batch {
   }
 
   #addBody(content: Content, recordAt: number, isDamaged: boolean): BodyPlace {
-    this.#bodies.push({ content, recordAt });
     const { prefix, sizeBytes } = content;
-    this.#bodyBytes += sizeBytes;
+    const last = this.#bodies.at(-1);
+    // Messages that came in as one have one content.
+    if (last?.content === content) last.recordsAt.push(recordAt);
+    else {
+      this.#bodies.push({ content, recordsAt: [recordAt] });
+      this.#bodyBytes += sizeBytes;
+    }
     // Place and checksum are known when the batch is sealed.
     return { at: 0, inFile: false, prefixBytes: prefix.length, sizeBytes, crc: 0, isDamaged };
   }

@@ -14,12 +14,13 @@ import { Reclaim } from './reclaim.ts';
 import { type BodyPlace, type EnvelopeRecord, type EventNote, type Note, readEnvelope } from './record.ts';
 import { keepDamaged, type Recovered } from './recovery.ts';
 import { type SegmentReader, SegmentReaders } from './segmentReaders.ts';
-import { SegmentWriter, type WriterPorts } from './segmentWriter.ts';
+import { type PlacedMessage, SegmentWriter, type WriterPorts } from './segmentWriter.ts';
 import { SpaceWatch } from './spaceWatch.ts';
 import type {
   Durability,
   MessageOwner,
   NewMessage,
+  OwnedMessage,
   Spool,
   SpoolEvents,
   SpoolReadFailure,
@@ -135,25 +136,42 @@ export class SegmentSpool implements Spool {
   }
 
   putMessage(message: NewMessage, owner: MessageOwner): void {
-    if (message.content.sizeBytes < this.#bodyFileBytes) this.#writer.putMessage(message, owner);
-    else void this.#putWithBodyFile(message, owner);
+    this.putMessages([{ message, owner }]);
   }
 
-  /** File first, then the batch that names it. */
-  async #putWithBodyFile(message: NewMessage, owner: MessageOwner): Promise<void> {
-    const { id } = message.envelope;
-    const answer = (stored: boolean): void => {
-      if (!stored) void this.#bodyFiles.drop(id);
-      owner.answer(stored);
-    };
+  putMessages(messages: readonly OwnedMessage[]): void {
+    if (messages.some(({ message }) => this.#hasBodyFile(message))) void this.#putWithBodyFiles(messages);
+    else this.#writer.putMessages(messages);
+  }
+
+  #hasBodyFile({ content }: NewMessage): boolean {
+    return content.sizeBytes >= this.#bodyFileBytes;
+  }
+
+  /** Files first, then the batch that names them. */
+  async #putWithBodyFiles(messages: readonly OwnedMessage[]): Promise<void> {
+    const placed: PlacedMessage[] = [];
     try {
-      const place = await this.#bodyFiles.store(id, message.content);
-      this.#writer.putMessage(message, { answer, owed: (location) => owner.owed(location) }, place);
+      for (const { message, owner } of messages) {
+        const { envelope, content } = message;
+        const bodyFile = this.#hasBodyFile(message)
+          ? await this.#bodyFiles.store(envelope.id, content)
+          : undefined;
+        const answer = (stored: boolean): void => {
+          if (!stored) void this.#bodyFiles.drop(envelope.id);
+          owner.answer(stored);
+        };
+        placed.push({ message, bodyFile, owner: { answer, owed: (location) => owner.owed(location) } });
+      }
+      this.#writer.putMessages(placed);
     } catch (error) {
       const { code } = error as Partial<DiskError>;
       if (code === undefined) throw error;
       this.#events.failed(code, 0);
-      answer(false);
+      for (const { message, owner } of messages) {
+        void this.#bodyFiles.drop(message.envelope.id);
+        owner.answer(false);
+      }
     }
   }
 

@@ -13,7 +13,7 @@ import {
 } from './frame.ts';
 import type { BodyPlace, Note } from './record.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { Durability, MessageOwner, NewMessage } from './spool.ts';
+import type { Durability, MessageOwner, NewMessage, OwnedMessage } from './spool.ts';
 
 export interface WriterPorts {
   readonly disk: Disk;
@@ -57,6 +57,11 @@ interface OpenSegment {
   /** It is full, and the sync that durability os and none leave to this moment was tried. */
   isFinished: boolean;
   readonly footer: FooterWriter;
+}
+
+/** `bodyFile`: the content lies there already, and is not written again. */
+export interface PlacedMessage extends OwnedMessage {
+  readonly bodyFile?: BodyPlace | undefined;
 }
 
 /** A batch on its way to the disk. `stored`: durable, but one before it may not be. */
@@ -131,11 +136,19 @@ export class SegmentWriter {
     return this.#unpublished().flatMap(({ notes }) => notes);
   }
 
-  /** `bodyFile`: the content lies there already, and is not written again. */
   putMessage(message: NewMessage, owner: MessageOwner, bodyFile?: BodyPlace): void {
-    const answered = message.durability === 'none';
-    this.#addMessage(message, owner, answered, bodyFile);
-    if (answered) owner.answer(true);
+    this.putMessages([{ message, owner, bodyFile }]);
+  }
+
+  /** All in one batch. */
+  putMessages(messages: readonly PlacedMessage[]): void {
+    const bodyBytes = messages.reduce((sum, { message, bodyFile }) => sum + ownBytes(message, bodyFile), 0);
+    const batch = this.#gatheringBatch(bodyBytes);
+    for (const { message, owner, bodyFile } of messages) {
+      const answered = message.durability === 'none';
+      this.#pendingBytes += heldBytes(batch.addMessage(message, owner, answered, bodyFile));
+      if (answered) owner.answer(true);
+    }
     this.#pumpSoon();
   }
 
@@ -169,8 +182,8 @@ export class SegmentWriter {
     answered: boolean,
     bodyFile: BodyPlace | undefined,
   ): void {
-    const bodyBytes = bodyFile === undefined ? message.content.sizeBytes : 0;
-    const pending = this.#gatheringBatch(bodyBytes).addMessage(message, owner, answered, bodyFile);
+    const batch = this.#gatheringBatch(ownBytes(message, bodyFile));
+    const pending = batch.addMessage(message, owner, answered, bodyFile);
     this.#pendingBytes += heldBytes(pending);
   }
 
@@ -455,6 +468,10 @@ function answerWritten(batch: Batch): void {
     pending.answered = true;
     pending.owner.answer(true);
   }
+}
+
+function ownBytes({ content }: NewMessage, bodyFile: BodyPlace | undefined): number {
+  return bodyFile === undefined ? content.sizeBytes : 0;
 }
 
 /** What a message that is not published yet holds of the reception budget. */

@@ -20,7 +20,7 @@ import type { SnapshotRecipient } from './record.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { drain, eventOf, messageOf, settled } from './samples.testing.ts';
 import { SegmentSpool } from './segmentSpool.ts';
-import type { Durability, NewMessage } from './spool.ts';
+import type { Durability, MessageOwner, NewMessage } from './spool.ts';
 
 const folder = '/spool';
 
@@ -70,6 +70,8 @@ interface Message {
   readonly held: Remembered<HoldReason | undefined>;
   answer: 'pending' | 'accepted' | 'refused';
   location: SpoolLocation | undefined;
+  /** Those that were put together with it, and itself. */
+  readonly together: readonly string[];
   readonly recipients: readonly Recipient[];
 }
 
@@ -203,6 +205,11 @@ class World implements OwedMail {
   /** What a restart finds against what was promised (spool-model: I1, I3 to I5, check451). */
   async #check(recovered: Recovered): Promise<void> {
     const owed = new Map(Array.from(recovered.owed, (one) => [formatMessageId(one.id), one]));
+    for (const { answer, together } of this.messages.values()) {
+      if (answer !== 'pending') continue;
+      const found = new Set(together.map((key) => owed.has(key)));
+      expect(found.size, `not all, not none: ${together}`).toBe(1);
+    }
     for (const [key, message] of this.messages) {
       const there = owed.get(key);
       owed.delete(key);
@@ -240,20 +247,29 @@ class World implements OwedMail {
 
   #put(): void {
     if (!this.#isStarted) return;
-    const id = this.spool.nextId();
-    const key = formatMessageId(id);
+    const count = this.random.oneIn(4) ? 2 + this.random.below(2) : 1;
+    const bodyBytes = this.random.oneIn(8) ? this.random.below(24_000) : this.random.below(6000);
+    const { content } = messageOf(this.spool.nextId(), { bodyBytes });
+    const isShared = this.random.oneIn(2);
+    const puts = Array.from({ length: count }, (): NewMessage => {
+      const options = { recipients: 1 + this.random.below(3), bodyBytes, durability: this.#durability };
+      const put = messageOf(this.spool.nextId(), options);
+      return isShared ? { ...put, content } : put;
+    });
+    const together = puts.map(({ envelope }) => formatMessageId(envelope.id));
+    this.spool.putMessages(puts.map((put) => ({ message: put, owner: this.#ownerOf(put, together) })));
+  }
+
+  #ownerOf(put: NewMessage, together: readonly string[]): MessageOwner {
+    const key = formatMessageId(put.envelope.id);
     expect(this.ids.has(key), `id used twice: ${key}`).toBe(false);
     this.ids.add(key);
-    const put = messageOf(id, {
-      recipients: 1 + this.random.below(3),
-      bodyBytes: this.random.oneIn(8) ? this.random.below(24_000) : this.random.below(6000),
-      durability: this.#durability,
-    });
     const message: Message = {
       put,
       held: { put: [undefined] },
       answer: 'pending',
       location: undefined,
+      together,
       recipients: put.envelope.recipients.map(() => ({
         outcome: 'none',
         attempts: 0,
@@ -263,7 +279,7 @@ class World implements OwedMail {
     };
     this.messages.set(key, message);
     const life = this.#life;
-    this.spool.putMessage(put, {
+    return {
       answer: (stored) => {
         expect(life).toBe(this.#life);
         expect(message.answer, `answered twice: ${key}`).toBe('pending');
@@ -273,7 +289,7 @@ class World implements OwedMail {
         expect(message.answer).toBe('accepted');
         message.location = location;
       },
-    });
+    };
   }
 
   #event(kind: DeliveryEventKind): void {

@@ -15,6 +15,11 @@ export interface NewMessage {
   readonly durability: Durability;
 }
 
+export interface OwnedMessage {
+  readonly message: NewMessage;
+  readonly owner: MessageOwner;
+}
+
 /** Whoever puts a message is told twice; with `durability sync` both come together. */
 export interface MessageOwner {
   /** The reply may leave: 250 when stored, 451 when not. Comes once. */
@@ -31,6 +36,8 @@ export interface Spool {
   /** A new id, never used before in this folder. */
   nextId(): MessageId;
   putMessage(message: NewMessage, owner: MessageOwner): void;
+  /** All of them or none become durable, in one batch; their answers are the same and come together. */
+  putMessages(messages: readonly OwnedMessage[]): void;
   /**
    * Outcomes and deferrals. They become durable within 100 ms or with the next message. `messageSegment`:
    * where the message lies at this moment.
