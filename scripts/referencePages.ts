@@ -15,8 +15,10 @@ import {
   greeting,
   hello,
   messageAccepted,
+  noSuchVirtualMta,
   notServed,
   replies,
+  virtualMtaNotAllowed,
 } from '../src/protocol/replies.ts';
 import type { Reply } from '../src/protocol/reply.ts';
 
@@ -115,6 +117,8 @@ function repliesPage(): string {
         [notServed('HOST'), 'instead of a greeting: smtp-service no; closes; RFC 7504 3'],
         [hello('HOST', ['KEYWORD ...']), 'EHLO; HELO is answered by the name alone; RFC 5321 4.1.1.1'],
         [chunkAccepted(86), 'a BDAT chunk that is not the last; RFC 3030 2'],
+        [noSuchVirtualMta('NAME'), 'content: X-Virtual-MTA, where it is obeyed'],
+        [virtualMtaNotAllowed('NAME'), 'content: X-Virtual-MTA, not among allowed-virtual-mtas'],
         [messageAccepted('1f.2a9'), 'the message is stored; RFC 5321 4.2.5'],
         ...faults.map(
           (kind) => [badContent({ kind, line: 7 }), 'content; RFC 5321 2.3.8, 4.5.3.1.6'] as const,

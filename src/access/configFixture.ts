@@ -81,6 +81,8 @@ export function configOf(fixture: Fixture): Config {
     relayDomains: (fixture.relayDomains ?? []).map((text) => setting(pattern(text), `relay-domain ${text}`)),
     virtualMtas: [],
     pools: [],
+    patternLists: [],
+    invalidVirtualMtaFallback: byDefault(''),
     domains: [],
     smtpPatternLists: [],
     bounceCategoryRules: [],

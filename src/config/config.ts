@@ -42,6 +42,9 @@ export interface Config {
   readonly relayDomains: readonly Setting<DomainPattern>[];
   readonly virtualMtas: readonly VirtualMtaConfig[];
   readonly pools: readonly PoolConfig[];
+  readonly patternLists: readonly PatternListConfig[];
+  /** A virtual MTA or pool; '' for none. */
+  readonly invalidVirtualMtaFallback: Setting<string>;
   /** Every `<domain>` block of every scope, in file order. */
   readonly domains: readonly DomainBlock[];
   readonly smtpPatternLists: readonly SmtpPatternList[];
@@ -113,6 +116,28 @@ export interface InjectionSourceSettings {
   readonly allowSmtputf8: boolean;
   readonly smtpCommandTimeoutMs: number;
   readonly smtpDataTimeoutMs: number;
+
+  /** X-Virtual-MTA chooses a virtual MTA or pool; the field goes unless `retain`. */
+  readonly processXVirtualMta: boolean;
+  readonly retainXVirtualMta: boolean;
+  /** An empty X-Virtual-MTA is `{default}`. */
+  readonly allowEmptyXVirtualMta: boolean;
+  readonly addXVirtualMtaHeader: boolean;
+  /** What X-Virtual-MTA may choose; undefined: everything. */
+  readonly allowedVirtualMtas: readonly string[] | undefined;
+  readonly rejectInvalidVirtualMta: boolean;
+  /** Name of a `<pattern-list>`; '' for none. */
+  readonly patternList: string;
+  readonly processXJob: boolean;
+  readonly retainXJob: boolean;
+  /** In lower case; '' for none. */
+  readonly jobidHeader: string;
+  /** `{auth}`: the name of the authenticated user. */
+  readonly jobidPrefix: string;
+  readonly processXEnvid: boolean;
+  readonly removeReceivedHeaders: boolean;
+  readonly addMessageIdHeader: boolean;
+  readonly addDateHeader: 'no' | 'yes' | 'override';
 }
 
 export const injectionSourceDefaults: InjectionSourceSettings = {
@@ -131,6 +156,21 @@ export const injectionSourceDefaults: InjectionSourceSettings = {
   allowSmtputf8: true,
   smtpCommandTimeoutMs: 600_000,
   smtpDataTimeoutMs: 600_000,
+  processXVirtualMta: false,
+  retainXVirtualMta: false,
+  allowEmptyXVirtualMta: false,
+  addXVirtualMtaHeader: false,
+  allowedVirtualMtas: undefined,
+  rejectInvalidVirtualMta: true,
+  patternList: '',
+  processXJob: false,
+  retainXJob: false,
+  jobidHeader: '',
+  jobidPrefix: '',
+  processXEnvid: false,
+  removeReceivedHeaders: false,
+  addMessageIdHeader: false,
+  addDateHeader: 'no',
 };
 
 /**
@@ -168,6 +208,34 @@ export interface PoolConfig {
   /** Virtual MTA names in file order, never empty. */
   readonly members: readonly Setting<string>[];
 }
+
+/** Rules that choose a virtual MTA; the first that matches decides (powermta b.9). */
+export interface PatternListConfig {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly rules: readonly PatternRule[];
+}
+
+export interface PatternRule {
+  readonly origin: Origin;
+  readonly matches: PatternSubject;
+  readonly result: PatternResult;
+}
+
+/** `expression`: between the slashes (`compileLinearPattern`). */
+export type PatternSubject =
+  | { readonly kind: 'everything' }
+  | { readonly kind: 'mailFrom' | 'rcptTo'; readonly expression: string }
+  /** `header` in lower case. */
+  | { readonly kind: 'header'; readonly header: string; readonly expression: string };
+
+export type PatternResult =
+  /** A virtual MTA or pool; '' leaves the choice to what comes below the pattern list. */
+  | { readonly kind: 'virtualMta'; readonly name: string }
+  /** Another list, by name. Where none of its rules matches, the next rule here is tried. */
+  | { readonly kind: 'call'; readonly list: string }
+  /** A list written in place; the same holds. */
+  | { readonly kind: 'rules'; readonly rules: readonly PatternRule[] };
 
 export interface DomainBlock {
   readonly origin: Origin;

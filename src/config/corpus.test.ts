@@ -26,8 +26,6 @@ withCorpus('02 is read whole, and run names the lines it cannot ignore', () => {
   expect(of('error', findings)).toEqual([]);
   expect(new Set(of('warning', findings).map((finding) => finding.code))).toEqual(new Set(['W-NOT-YET']));
   expect(refusing(findings)).toEqual([
-    'process-x-virtual-mta yes',
-    'process-x-virtual-mta yes',
     'check-mfrom-inbound yes',
     'pickup /etc/pmta/pickup /etc/pmta/badmail',
     'type file',

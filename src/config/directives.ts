@@ -71,7 +71,7 @@ name-server*               | ip            | (system's)       | unsafe    | DNS 
 domain-suffix              | text          |                  | harmless  | Appended to domains without a dot.
 host-id                    | count         | 0                | harmless  | A number that goes into generated Message-IDs.
 domain-macro*              | domain-macro  |                  | honoured  | A named list of domains for use in <domain $NAME>.
-invalid-virtual-mta-fallback | name        |                  | harmless  | Virtual MTA for mail that names one which does not exist.
+invalid-virtual-mta-fallback | name        |                  | honoured  | Virtual MTA or pool for mail that names one which does not exist, where it is not refused.
 pickup                     | words:2       |                  | unsafe    | Folder from which message files are taken, and the one for bad ones.
 pickup-remove-dot          | yes/no        | no               | harmless  | Undo dot-stuffing in picked-up files.
 alias*                     | words:2       |                  | unsafe    | Mail for the first address goes to the second.
@@ -172,13 +172,13 @@ allow-chunking             | yes/no        | yes              | honoured  | Offe
 allow-smtputf8             | yes/no        | yes              | honoured  | Offer SMTPUTF8.
 smtp-command-timeout       | positive-interval | 10m          | honoured  | How long we wait for a command.
 smtp-data-timeout          | positive-interval | 10m          | honoured  | How long we wait for message data.
-process-x-virtual-mta      | yes/no        | no               | unsafe    | Let X-Virtual-MTA choose the virtual MTA, then take it out.
-retain-x-virtual-mta       | yes/no        | no               | unsafe    | Let X-Virtual-MTA choose the virtual MTA, and leave it in.
-allow-empty-x-virtual-mta  | yes/no        | no               | harmless  | An empty X-Virtual-MTA chooses the default virtual MTA.
-add-x-virtual-mta-header   | yes/no        | no               | harmless  | Add X-Virtual-MTA on delivery.
-allowed-virtual-mtas*      | name-words    | (all)            | harmless  | What X-Virtual-MTA may choose.
-reject-invalid-virtual-mta | yes/no        | yes              | harmless  | Refuse mail that names an unknown virtual MTA.
-pattern-list               | name          |                  | unsafe    | Patterns that choose the virtual MTA.
+process-x-virtual-mta      | yes/no        | no               | honoured  | Let X-Virtual-MTA choose the virtual MTA, then take it out.
+retain-x-virtual-mta       | yes/no        | no               | honoured  | Leave X-Virtual-MTA in, where it was obeyed.
+allow-empty-x-virtual-mta  | yes/no        | no               | honoured  | An empty X-Virtual-MTA chooses the default virtual MTA.
+add-x-virtual-mta-header   | yes/no        | no               | honoured  | Add X-Virtual-MTA on delivery.
+allowed-virtual-mtas*      | name-words    | (all)            | honoured  | What X-Virtual-MTA may choose.
+reject-invalid-virtual-mta | yes/no        | yes              | honoured  | Refuse mail whose X-Virtual-MTA names none, or one that may not be chosen.
+pattern-list               | name          |                  | honoured  | Patterns that choose the virtual MTA.
 require-auth               | yes/no        | no               | unsafe    | No mail before AUTH.
 allow-auth                 | yes/no        | yes              | harmless  | Offer AUTH.
 allow-unencrypted-plain-auth | yes/no      | no               | harmless  | Offer PLAIN and LOGIN without TLS.
@@ -187,15 +187,15 @@ require-starttls-before-auth | yes/no      | no               | unsafe    | No A
 smtp-max-auth-failure-rate | rate          | unlimited        | harmless  | Failed AUTH attempts after which a client is locked out.
 too-many-rcpts-fails-message | yes/no      | no               | harmless  | Too many recipients: refuse the message, not the recipients.
 log-tls                    | yes/no        | no               | harmless  | Log TLS.
-remove-received-headers    | yes/no        | no               | unsafe    | Take out the Received lines a message came with.
-add-message-id-header      | yes/no        | no               | harmless  | Add a Message-ID where none is.
-add-date-header            | no/yes/override | no             | harmless  | Add a Date where none is, or always.
+remove-received-headers    | yes/no        | no               | honoured  | Take out the Received lines a message came with.
+add-message-id-header      | yes/no        | no               | honoured  | Add a Message-ID where none is.
+add-date-header            | no/yes/override | no             | honoured  | Add a Date where none is, or always.
 date-header-time           | reception/delivery | reception   | harmless  | Which time an added Date tells.
-process-x-job              | yes/no        | no               | harmless  | X-Job names the job; then taken out.
-retain-x-job               | yes/no        | no               | harmless  | X-Job names the job; left in.
-jobid-header               | text          |                  | harmless  | Another header that names the job.
-jobid-prefix               | text          |                  | harmless  | Put before the job's name.
-process-x-envid            | yes/no        | no               | harmless  | X-Envid gives the envelope id.
+process-x-job              | yes/no        | no               | honoured  | X-Job names the job; then taken out.
+retain-x-job               | yes/no        | no               | honoured  | Leave X-Job in, where it was obeyed.
+jobid-header               | header-name   |                  | honoured  | Another header that names the job.
+jobid-prefix               | job-prefix    |                  | honoured  | Put before the job's name.
+process-x-envid            | yes/no        | no               | honoured  | X-Envid gives the envelope id; then taken out.
 process-x-schedule         | yes/no        | no               | unsafe    | X-Schedule gives delivery windows; then taken out.
 retain-x-schedule          | yes/no        | no               | unsafe    | X-Schedule gives delivery windows; left in.
 process-x-dkim-options     | yes/no        | no               | unsafe    | X-DKIM-Options directs signing; then taken out.
@@ -389,10 +389,10 @@ reply*                     | reply         |                  | harmless  | What
 /*                         | category      |                  | harmless  | The category of what matches.
 
 @ pattern-list
-mail-from*                 | pattern-result |                 | harmless  | Result when the sender matches.
-rcpt-to*                   | pattern-result |                 | harmless  | Result when the recipient matches.
-header*                    | header-result |                  | harmless  | Result when that header matches.
-**                         | result        |                  | harmless  | Result for everything.
+mail-from*                 | pattern-result |                 | honoured  | Result when the sender matches.
+rcpt-to*                   | pattern-result |                 | honoured  | Result when the recipient matches.
+header*                    | header-result |                  | honoured  | Result when that header matches.
+**                         | result        |                  | honoured  | Result for everything.
 
 @ acct-file
 records                    | records       | d,b              | honoured  | Record types written.
@@ -507,7 +507,7 @@ user-directory             | ?text          | harmless | Users from LDAP.
 domain                     | domain         | honoured | How mail for these recipient domains is delivered.
 
 @ global pattern-list
-pattern-list               | ?name          | harmless | Patterns that choose a virtual MTA.
+pattern-list               | ?name          | honoured | Patterns that choose a virtual MTA.
 
 @ global bounce-processor feedback-loop-processor
 address-list               | ?name          | harmless | Addresses, for processors or as a suppression list.
@@ -544,6 +544,9 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['acct-path', values.acctPath],
   ['certificate', values.certificate],
   ['text', values.text],
+  ['header-name', values.headerName],
+  ['job-prefix', values.jobPrefix],
+  ['no/yes/override', values.dateHeader],
   ['texts', values.texts],
   ['address', values.address],
   ['records', values.records],
@@ -572,7 +575,7 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['domain-key', hosts.domainKey],
   ['reply', replyRule],
   ['category', categoryRule],
-  ['result', patterns.patternResult],
+  ['result', patterns.everythingResult],
   ['pattern-result', patterns.patternThenResult],
   ['header-result', patterns.headerPattern],
 ]);
@@ -681,12 +684,8 @@ function rowsOf<Row>(
   for (const line of table.split('\n')) {
     if (line.startsWith('@ ')) scopes = line.slice(2).split(' ');
     else if (line !== '') {
-      rows.push(
-        row(
-          scopes,
-          line.split('|').map((cell) => cell.trim()),
-        ),
-      );
+      const cells = line.split('|').map((cell) => cell.trim());
+      rows.push(row(scopes, cells));
     }
   }
   return rows;

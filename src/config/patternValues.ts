@@ -1,4 +1,5 @@
-import { name, type Reading, right, splitAt, type ValueReader, wrong } from './values.ts';
+import { compileLinearPattern, isBadPattern } from '../base/linearPattern.ts';
+import { headerName, name, type Reading, right, splitAt, type ValueReader, wrong } from './values.ts';
 
 /** Lines that begin with a regular expression. Only their syntax is read here; matching comes later. */
 
@@ -24,58 +25,85 @@ export function regexEnd(text: string): number | Reading<never> {
   });
 }
 
-/** `virtual-mta=X[,recipient-priority=N]` or `call-to: LIST`. */
-export const patternResult: ValueReader<string> = {
+/** What follows a pattern of a `<pattern-list>`; '' and undefined where it does not say. */
+export type ListResult =
+  | { readonly kind: 'choice'; readonly virtualMta: string; readonly recipientPriority: number | undefined }
+  | { readonly kind: 'call'; readonly list: string };
+
+/** One line of a `<pattern-list>`. */
+export interface ListLine {
+  /** In lower case; '' for none. */
+  readonly header: string;
+  /** Between the slashes; '' for everything. */
+  readonly expression: string;
+  /** undefined: a nested list follows. */
+  readonly result: ListResult | undefined;
+}
+
+const resultParts = /^(?:virtual-mta=(\S+)|recipient-priority=(\d{1,3}))$/i;
+
+function readResult(text: string): Reading<ListResult> {
+  const call = /^call-to:\s*(\S+)$/i.exec(text)?.[1];
+  if (call !== undefined && name.read(call).kind === 'value') return right({ kind: 'call', list: call });
+  let virtualMta = '';
+  let recipientPriority: number | undefined;
+  for (const part of splitAt(text, /,/)) {
+    const match = resultParts.exec(part.text);
+    const isName = match?.[1] === undefined || name.read(match[1]).kind === 'value';
+    if (match === null || !isName) {
+      return wrong(`Expected ${everythingResult.expected}.`, { at: part.at, length: part.text.length });
+    }
+    virtualMta = match[1] ?? virtualMta;
+    if (match[2] !== undefined) recipientPriority = Number(match[2]);
+  }
+  return right({ kind: 'choice', virtualMta, recipientPriority });
+}
+
+/** `* RESULT`: `virtual-mta=X[,recipient-priority=N]` or `call-to: LIST`. */
+export const everythingResult: ValueReader<ListLine> = {
   type: 'RESULT',
   expected: 'virtual-mta=NAME, recipient-priority=N or call-to: LIST',
   list: false,
-  read: (rest) => {
-    const call = /^call-to:\s*(\S+)$/i.exec(rest)?.[1];
-    if (call !== undefined && name.read(call).kind === 'value') return right(rest);
-    for (const part of splitAt(rest, /,/)) {
-      const known = /^(virtual-mta=\S+|recipient-priority=\d{1,3})$/i.test(part.text);
-      if (!known)
-        return wrong(`Expected ${patternResult.expected}.`, { at: part.at, length: part.text.length });
-    }
-    return right(rest);
-  },
+  read: (text) => lineOf(readResult(text), '', ''),
 };
 
 /** `/re/ RESULT`; the result may also be a nested `<pattern-list>` on the next line. */
-export const patternThenResult = patternThen(
-  '/REGEX/ RESULT',
-  'a pattern and a result such as virtual-mta=NAME',
-  (rest) => patternResult.read(rest),
-  true,
-);
+export const patternThenResult: ValueReader<ListLine> = {
+  type: '/REGEX/ RESULT',
+  expected: 'a pattern and a result such as virtual-mta=NAME',
+  list: false,
+  read: (raw) => {
+    const end = regexEnd(raw);
+    if (typeof end !== 'number') return end;
+    const expression = raw.slice(1, end - 1);
+    const compiled = compileLinearPattern(expression);
+    if (isBadPattern(compiled)) {
+      return wrong(compiled.message, { at: compiled.at + 1, length: compiled.length });
+    }
+    const rest = raw.slice(end).trim();
+    if (rest === '') return right({ header: '', expression, result: undefined });
+    return shifted(lineOf(readResult(rest), '', expression), raw.length - rest.length);
+  },
+};
 
 /** `NAME /re/ RESULT`. */
-export const headerPattern: ValueReader<string> = {
+export const headerPattern: ValueReader<ListLine> = {
   type: 'HEADER /REGEX/ RESULT',
   expected: 'a header name, a pattern and a result',
   list: false,
   read: (raw) => {
-    const match = /^[^\s:/]+:?\s+(?=\/)/.exec(raw);
-    if (match === null) return wrong(`Expected ${headerPattern.expected}.`);
-    return shifted(patternThenResult.read(raw.slice(match[0].length)), match[0].length);
+    const match = /^([^\s:/]+:?)\s+(?=\/)/.exec(raw);
+    const header = match === null ? undefined : headerName.read(match[1]!);
+    if (match === null || header?.kind !== 'value') return wrong(`Expected ${headerPattern.expected}.`);
+    const line = patternThenResult.read(raw.slice(match[0].length));
+    return line.kind === 'value'
+      ? right({ ...line.value, header: header.value })
+      : shifted(line, match[0].length);
   },
 };
 
-function patternThen(
-  type: string,
-  expected: string,
-  readRest: (rest: string) => Reading<string>,
-  restMayMiss = false,
-): ValueReader<string> {
-  const read = (raw: string): Reading<string> => {
-    const end = regexEnd(raw);
-    if (typeof end !== 'number') return end;
-    const rest = raw.slice(end).trim();
-    if (rest === '') return restMayMiss ? right(raw) : wrong(`Expected ${expected}.`);
-    const reading = readRest(rest);
-    return reading.kind === 'value' ? right(raw) : shifted(reading, raw.length - rest.length);
-  };
-  return { type, expected, list: false, read };
+function lineOf(result: Reading<ListResult>, header: string, expression: string): Reading<ListLine> {
+  return result.kind === 'value' ? right({ header, expression, result: result.value }) : result;
 }
 
 function shifted<T>(reading: Reading<T>, by: number): Reading<T> {

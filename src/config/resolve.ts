@@ -8,6 +8,7 @@ import type { ConfigNode } from './parser.ts';
 import { precedenceFindings } from './precedence.ts';
 import { checkPoolDomains, resolveDomains } from './resolveDomains.ts';
 import { resolveListeners } from './resolveListeners.ts';
+import { resolvePatternLists } from './resolvePatternLists.ts';
 import { checkPatternListNames, resolveReplyRules } from './resolveReplyRules.ts';
 import { resolveInjectionSources } from './resolveSources.ts';
 import {
@@ -18,8 +19,13 @@ import {
   resolveSpools,
   settingOr,
 } from './resolveStorage.ts';
-import { checkListenerNames, checkSourceNames, resolveVirtualMtas } from './resolveVirtualMtas.ts';
-import { address, domainPrecedence, durability, positive } from './values.ts';
+import {
+  checkedName,
+  checkListenerNames,
+  checkSourceNames,
+  resolveVirtualMtas,
+} from './resolveVirtualMtas.ts';
+import { address, domainPrecedence, durability, name, positive } from './values.ts';
 
 /** What the tree means. The configuration is complete even when findings forbid its use. */
 export function resolve(
@@ -44,6 +50,12 @@ export function resolve(
     ),
     virtualMtas: names.virtualMtas,
     pools: names.pools,
+    patternLists: resolvePatternLists(nodes, names, findings),
+    invalidVirtualMtaFallback: checkedName(
+      settingOr(settingOf(nodes, 'invalid-virtual-mta-fallback', name), ''),
+      names,
+      findings,
+    ),
     domains,
     ...resolveReplyRules(nodes),
     acctFiles: resolveAcctFiles(nodes, findings),

@@ -1,8 +1,20 @@
 import type { InjectionSourceConfig, InjectionSourceSettings } from './config.ts';
 import { sourceArgument } from './hostValues.ts';
-import { argumentOf, readSettings, type SettingSource, sectionsNamed } from './nodes.ts';
+import { argumentOf, readSettings, type SettingSource, sectionsNamed, settingsOf } from './nodes.ts';
 import type { ConfigNode } from './parser.ts';
-import { boolean, count, defaultVirtualMtaName, positiveInterval, size, type ValueReader } from './values.ts';
+import {
+  boolean,
+  count,
+  dateHeader,
+  defaultVirtualMtaName,
+  headerName,
+  jobPrefix,
+  name,
+  nameWords,
+  positiveInterval,
+  size,
+  type ValueReader,
+} from './values.ts';
 
 /** How each honoured setting of a `<source>` is written. */
 export const injectionSourceTable: {
@@ -23,6 +35,21 @@ export const injectionSourceTable: {
   allowSmtputf8: written('allow-smtputf8', boolean),
   smtpCommandTimeoutMs: written('smtp-command-timeout', positiveInterval),
   smtpDataTimeoutMs: written('smtp-data-timeout', positiveInterval),
+  processXVirtualMta: written('process-x-virtual-mta', boolean),
+  retainXVirtualMta: written('retain-x-virtual-mta', boolean),
+  allowEmptyXVirtualMta: written('allow-empty-x-virtual-mta', boolean),
+  addXVirtualMtaHeader: written('add-x-virtual-mta-header', boolean),
+  allowedVirtualMtas: written<readonly string[] | undefined>('allowed-virtual-mtas', nameWords),
+  rejectInvalidVirtualMta: written('reject-invalid-virtual-mta', boolean),
+  patternList: written('pattern-list', name),
+  processXJob: written('process-x-job', boolean),
+  retainXJob: written('retain-x-job', boolean),
+  jobidHeader: written('jobid-header', headerName),
+  jobidPrefix: written('jobid-prefix', jobPrefix),
+  processXEnvid: written('process-x-envid', boolean),
+  removeReceivedHeaders: written('remove-received-headers', boolean),
+  addMessageIdHeader: written('add-message-id-header', boolean),
+  addDateHeader: written('add-date-header', dateHeader),
 };
 
 function written<T>(name: string, reader: ValueReader<T>): SettingSource<T> {
@@ -38,7 +65,10 @@ export function resolveInjectionSources(nodes: readonly ConfigNode[]): readonly 
   for (const section of sectionsNamed(nodes, 'source')) {
     const argument = argumentOf(section, sourceArgument);
     if (argument === undefined) continue;
-    const settings = readSettings(section.children, injectionSourceTable);
+    const settings = {
+      ...readSettings(section.children, injectionSourceTable),
+      ...allowedVirtualMtas(section.children),
+    };
     const ranges: readonly InjectionSourceConfig['over'][] =
       argument.kind === 'name' ? [argument] : argument.cidrs.map((cidr) => ({ kind: 'cidr', cidr }));
     for (const over of ranges) {
@@ -52,4 +82,11 @@ export function resolveInjectionSources(nodes: readonly ConfigNode[]): readonly 
     }
   }
   return [...merged.values()];
+}
+
+/** Its lines within a block add up. */
+function allowedVirtualMtas(nodes: readonly ConfigNode[]): InjectionSourceConfig['settings'] {
+  const lines = settingsOf(nodes, 'allowed-virtual-mtas', nameWords);
+  if (lines.length === 0) return {};
+  return { allowedVirtualMtas: { value: lines.flatMap(({ value }) => value), origin: lines[0]!.origin } };
 }

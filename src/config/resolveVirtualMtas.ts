@@ -24,9 +24,9 @@ export interface SendingNames {
 }
 
 export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Finding[]): SendingNames {
-  const groups = grouped(sectionsNamed(nodes, 'virtual-mta-pool'));
+  const groups = groupedByName(sectionsNamed(nodes, 'virtual-mta-pool'));
   const poolLimits = poolLimitsByMember(groups);
-  const virtualMtas = grouped(sectionsNamed(nodes, 'virtual-mta')).map((group) =>
+  const virtualMtas = groupedByName(sectionsNamed(nodes, 'virtual-mta')).map((group) =>
     virtualMtaOf(group, poolLimits.get(group.name.toLowerCase()) ?? {}),
   );
   const byName = new Map(virtualMtas.map((virtualMta) => [virtualMta.name.toLowerCase(), virtualMta]));
@@ -51,13 +51,14 @@ export function resolveVirtualMtas(nodes: readonly ConfigNode[], findings: Findi
 }
 
 /** Sections of one name, merged: their contents one behind the other. */
-interface Group {
+export interface Group {
   readonly name: string;
   readonly origin: SectionNode['origin'];
   readonly children: readonly ConfigNode[];
 }
 
-function grouped(sections: readonly SectionNode[]): readonly Group[] {
+/** In the order of their first. */
+export function groupedByName(sections: readonly SectionNode[]): readonly Group[] {
   const groups = new Map<string, Group & { readonly children: ConfigNode[] }>();
   for (const section of sections) {
     const written = argumentOf(section, name);
@@ -179,16 +180,35 @@ export function checkSourceNames(
   findings: Finding[],
 ): readonly InjectionSourceConfig[] {
   const checked = new Map<Setting<string>, Setting<string>>();
+  const checkedAll = new Map<
+    Setting<readonly string[] | undefined>,
+    Setting<readonly string[] | undefined>
+  >();
   return injectionSources.map((injectionSource) => {
-    const setting = injectionSource.settings.defaultVirtualMta;
-    if (setting === undefined) return injectionSource;
-    const known = checked.get(setting) ?? checkedName(setting, names, findings);
-    checked.set(setting, known);
-    return { ...injectionSource, settings: { ...injectionSource.settings, defaultVirtualMta: known } };
+    const { defaultVirtualMta: one, allowedVirtualMtas: several } = injectionSource.settings;
+    const settings = { ...injectionSource.settings };
+    if (one !== undefined) {
+      settings.defaultVirtualMta = checked.get(one) ?? checkedName(one, names, findings);
+      checked.set(one, settings.defaultVirtualMta);
+    }
+    if (several !== undefined) {
+      settings.allowedVirtualMtas = checkedAll.get(several) ?? checkedNames(several, names, findings);
+      checkedAll.set(several, settings.allowedVirtualMtas);
+    }
+    return { ...injectionSource, settings };
   });
 }
 
-function missing(
+function checkedNames(
+  { value, origin }: Setting<readonly string[] | undefined>,
+  names: SendingNames,
+  findings: Finding[],
+): Setting<readonly string[] | undefined> {
+  const known = value?.map((one) => checkedName({ value: one, origin }, names, findings).value);
+  return { value: known, origin };
+}
+
+export function missing(
   code: string,
   message: string,
   setting: Setting<string>,

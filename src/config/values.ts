@@ -453,6 +453,18 @@ export const acctPath: ValueReader<AcctPath> = {
   },
 };
 
+/** A field's name (RFC 5322 3.6.8), with or without its colon; read in lower case. */
+export const headerName = oneWord('HEADER', 'the name of a header', (word) =>
+  /^[\x21-\x39\x3b-\x7e]+:?$/.test(word) ? word.replace(/:$/, '').toLowerCase() : undefined,
+);
+
+/** What job ids are made of, or the special value `{auth}`. */
+export const jobPrefix = oneWord('TEXT|{auth}', 'a prefix without blanks', (word) =>
+  /^[\x21-\x7e]{0,64}$/.test(word) ? word : undefined,
+);
+
+export const dateHeader = choice<'no' | 'yes' | 'override'>(['no', 'yes', 'override']);
+
 /** A given number of words, checked no further. */
 export function words(least: number, most: number): ValueReader<readonly string[]> {
   const expected = least === most ? `${least} value${least === 1 ? '' : 's'}` : `at least ${least} values`;

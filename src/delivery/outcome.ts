@@ -72,6 +72,12 @@ export function expired(index: number, lastDiagnostic: string): RecipientResult 
   return { index, kind: 'failed', status: '4.4.7', diagnostic: lastDiagnostic, bodySent: false };
 }
 
+/** It asked for a virtual MTA that does not exist, and was accepted all the same (powermta c). */
+export function withoutVirtualMta(index: number): RecipientResult {
+  const diagnostic = 'there is no such virtual MTA';
+  return { index, kind: 'failed', status: '5.3.5', diagnostic, bodySent: false };
+}
+
 /** Not tried for a cause of ours or of the connection's (`LocalCause`, `ConnectionFailure`). */
 export function deferredBy(
   index: number,

@@ -4,27 +4,23 @@ import type { Config } from '../config/config.ts';
 import { compileDomainSettings } from '../config/domainSettings.ts';
 import { planListeners } from '../listener/listenerPlan.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
-import type { Envelope } from '../message/envelope.ts';
-import { formatMessageId, type MessageId } from '../message/messageId.ts';
-import { formatDateTime } from '../protocol/dateTime.ts';
-import { replies } from '../protocol/replies.ts';
-import { receivedField } from '../protocol/traceHeader.ts';
+import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
+import type { MessageId } from '../message/messageId.ts';
 import { wholeShare } from '../queue/limitShares.ts';
 import type { QueueSummary } from '../queue/schedule.ts';
 import { Scheduler } from '../queue/scheduler.ts';
-import { compileRouting, type Routing } from '../routing/routing.ts';
-import type { ReceivedMessage, StoredAnswer } from '../session/serverSession.ts';
+import { compileRouting } from '../routing/routing.ts';
 import type { SpoolSizes } from '../spool/frame.ts';
 import type { FoundQueueState } from '../spool/owedIndex.ts';
 import { type Recovered, recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
-import type { Durability } from '../spool/spool.ts';
 import { HeldContent } from './heldContent.ts';
 import { EngineMail } from './owedMail.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
-import { type Injector, type ListenerCounts, Receptions } from './reception.ts';
+import { type ListenerCounts, Receptions } from './reception.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
+import { Submissions } from './submissions.ts';
 
 export interface EnginePorts {
   readonly clock: Clock;
@@ -107,13 +103,11 @@ const tickMs = 1000;
 const ownParts: EngineParts = { recover, Spool: SegmentSpool, Scheduler };
 /** How long a stop waits for transactions under way. */
 const stopGraceMs = 10_000;
-const noPrefix = new Uint8Array(0);
 
 /** The stations of one process, wired. Pure: the world comes in through its ports. */
 export class Engine {
   readonly #ports: EnginePorts;
   readonly #config: Config;
-  readonly #routing: Routing;
   readonly #scheduler: Scheduler;
   readonly #spool: SegmentSpool;
   readonly #held = new HeldContent(heldContentBytes);
@@ -121,12 +115,9 @@ export class Engine {
   readonly #sendings: Sendings;
   readonly #quarantine: Quarantine;
   readonly #mail: EngineMail;
-  readonly #durabilities: readonly Durability[];
   #listening: readonly Listening[] = [];
   #isStopped = false;
   #wasFull = false;
-  #dateSecond = Number.NaN;
-  #date = '';
 
   private constructor(
     ports: EnginePorts,
@@ -141,8 +132,7 @@ export class Engine {
     this.#config = config;
     this.#spool = spool;
     this.#quarantine = new Quarantine(spool);
-    this.#routing = compileRouting(config);
-    this.#durabilities = plan.endpoints.map(({ durability }) => durability.value);
+    const routing = compileRouting(config);
     this.#scheduler = new parts.Scheduler({
       settingsFor: (domain, vmta) => {
         const settings = settingsFor(domain, vmta);
@@ -156,6 +146,14 @@ export class Engine {
       },
       connectionLeases: wholeShare(config.totalMaxSmtpOut.value),
     });
+    const submissions = new Submissions({
+      clock: ports.clock,
+      config,
+      spool,
+      routing,
+      durabilities: plan.endpoints.map(({ durability }) => durability.value),
+      owed: (envelope, content, location) => this.#owed(envelope, content, location),
+    });
     this.#receptions = new Receptions({
       clock: ports.clock,
       log: ports.log,
@@ -164,12 +162,12 @@ export class Engine {
       hostName: config.hostNames.value[0]!,
       pendingBytes: () => this.#spool.pendingBytes,
       isFull: () => this.#isFull(),
-      store: (message, injector, answer) => this.#store(message, injector, answer),
+      store: (message, injector, answer) => submissions.store(message, injector, answer),
     });
     this.#sendings = new Sendings(ports, {
       scheduler: this.#scheduler,
       spool,
-      routing: this.#routing,
+      routing,
       settingsFor,
       held: this.#held,
       quarantine: this.#quarantine,
@@ -347,86 +345,19 @@ export class Engine {
     }
   }
 
-  /** Session to routing to spool to queue: the 250 leaves when the spool says so. */
-  #store(message: ReceivedMessage, injector: Injector, answer: (stored: StoredAnswer) => void): void {
-    const { clock } = this.#ports;
-    const id = this.#spool.nextId();
-    const envelope = this.#envelopeOf(message, injector, id);
-    const prefix = this.#traceOf(message, injector, envelope);
-    const sizeBytes = message.chunks.reduce((sum, chunk) => sum + chunk.length, prefix.length);
-    const content = { prefix, chunks: message.chunks, sizeBytes };
-    const durability = this.#durabilities[injector.listenerIndex]!;
-    this.#spool.putMessage(
-      { envelope, content, durability },
-      {
-        answer: (stored) =>
-          answer(stored ? { ok: true, id: formatMessageId(id) } : { ok: false, reply: replies.cannotStore }),
-        owed: (location) => {
-          const recipients = envelope.recipients.map(({ domain }, index) => ({
-            index,
-            domain,
-            attempts: 0,
-            nextTryInMs: 0,
-          }));
-          const owed = { id, location, vmta: envelope.vmta, ageMs: 0, recipients };
-          const handle = this.#scheduler.add(owed, clock.monotonicMs());
-          this.#held.hold(handle, { envelope, content });
-          this.#sendings.changed();
-        },
-      },
-    );
-  }
-
-  #envelopeOf(message: ReceivedMessage, injector: Injector, id: Envelope['id']): Envelope {
-    const { listenerIndex, connection, allowed } = injector;
-    const route = this.#routing.route(listenerIndex, allowed.effective.defaultVirtualMta.value);
-    return {
-      id,
-      timeQueuedMs: this.#ports.clock.wallMs(),
-      reversePath: message.reversePath,
-      recipients: message.recipients,
-      smtpUtf8: message.smtpUtf8,
-      eightBit: message.eightBit,
-      wireForm: message.wireForm,
-      vmta: route.vmta,
-      vmtaPool: route.vmtaPool,
-      jobId: '',
-      envId: '',
-      reception: {
-        type: 'smtp',
-        heloName: message.heloName,
-        clientAddress: connection.remote.address,
-        listenerAddress: connection.local.address,
-        listenerPort: connection.local.port,
-      },
-    };
-  }
-
-  #traceOf(message: ReceivedMessage, { allowed }: Injector, envelope: Envelope): Uint8Array {
-    const { effective } = allowed;
-    if (!effective.addReceivedHeader.value) return noPrefix;
-    const { recipients } = envelope;
-    return receivedField({
-      heloName: message.heloName,
-      clientAddress: envelope.reception.clientAddress,
-      hostName: this.#config.hostNames.value[0]!,
-      listenerAddress: envelope.reception.listenerAddress,
-      protocol: message.protocol,
-      id: formatMessageId(envelope.id),
-      date: this.#dateOf(envelope.timeQueuedMs),
-      onlyRecipient: recipients.length === 1 ? recipients[0]!.forwardPath : undefined,
-      hideMessageSource: effective.hideMessageSource.value,
-    });
-  }
-
-  /** Thousands of messages share a second. */
-  #dateOf(wallMs: number): string {
-    const second = Math.floor(wallMs / 1000);
-    if (second !== this.#dateSecond) {
-      this.#dateSecond = second;
-      this.#date = formatDateTime(wallMs, this.#ports.clock.zoneOffsetMinutes(wallMs));
-    }
-    return this.#date;
+  /** It is durable: into its queues. */
+  #owed(envelope: Envelope, content: Content, location: SpoolLocation): void {
+    const { id, vmta } = envelope;
+    const recipients = envelope.recipients.map(({ domain }, index) => ({
+      index,
+      domain,
+      attempts: 0,
+      nextTryInMs: 0,
+    }));
+    const owed = { id, location, vmta, ageMs: 0, recipients };
+    const handle = this.#scheduler.add(owed, this.#ports.clock.monotonicMs());
+    this.#held.hold(handle, { envelope, content });
+    this.#sendings.changed();
   }
 
   /** One timer for every deadline of every connection: they are bounds, not appointments. */

@@ -6,10 +6,10 @@ import {
   transferSizeBytes,
 } from '../delivery/deliveryTransaction.ts';
 import type { LocalCause } from '../delivery/nextHop.ts';
-import { deliveryEvent, expired, type RemoteFacts } from '../delivery/outcome.ts';
+import { deliveryEvent, expired, type RemoteFacts, withoutVirtualMta } from '../delivery/outcome.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { formatMessageId } from '../message/messageId.ts';
-import { type QueueName, splitQueueName } from '../message/names.ts';
+import { isInvalidVirtualMta, type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch, ExpiredRecipient, QueueRetryClock, Settlement } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
@@ -156,7 +156,12 @@ export class Sendings implements SendingSetup {
   }
 
   #start(queue: QueueName): void {
-    const sourceHost = this.#parts.routing.nextSourceHost(splitQueueName(queue).vmta);
+    const { vmta } = splitQueueName(queue);
+    if (isInvalidVirtualMta(vmta)) {
+      this.#giveUpQueue(queue);
+      return;
+    }
+    const sourceHost = this.#parts.routing.nextSourceHost(vmta);
     if (sourceHost === undefined) {
       this.#failQueue(queue, { status: '4.3.5', diagnostic: 'its virtual MTA is not configured any more' });
       this.#parts.scheduler.connectionAbandoned(queue, this.clock.monotonicMs());
@@ -167,6 +172,22 @@ export class Sendings implements SendingSetup {
     if (sendings === undefined) this.#open.set(queue, new Set([sending]));
     else sendings.add(sending);
     void sending.start(this.#turn++);
+  }
+
+  /** Nothing will ever send it: its recipients fail as if their time were over. */
+  #giveUpQueue(queue: QueueName): void {
+    const { scheduler } = this.#parts;
+    const nowMs = this.clock.monotonicMs();
+    scheduler.connectionOpened(queue, nowMs);
+    for (;;) {
+      const batch = scheduler.take(queue, nowMs);
+      if (typeof batch === 'string') break;
+      batch.recipientIndexes.forEach((recipientIndex, i) => {
+        scheduler.settle(batch, recipientIndex, 'withdrawn', nowMs);
+        this.#expire({ ...batch, recipientIndex, attempts: batch.attempts[i]! });
+      });
+    }
+    scheduler.connectionClosed(queue, nowMs);
   }
 
   #idleOf(queue: QueueName): Sending | undefined {
@@ -290,7 +311,7 @@ export class Sendings implements SendingSetup {
     }
   }
 
-  /** Older than bounce-after. */
+  /** Older than bounce-after, or without a virtual MTA. */
   #expire(recipient: ExpiredRecipient): void {
     const message = this.#parts.held.get(recipient.handle);
     if (message !== undefined) {
@@ -307,7 +328,11 @@ export class Sendings implements SendingSetup {
     envelope: Envelope,
   ): void {
     this.guard.enter(envelope.id);
-    const event = deliveryEvent(expired(recipient.recipientIndex, ''), {
+    const isInvalid = isInvalidVirtualMta(splitQueueName(recipient.queue).vmta);
+    const result = isInvalid
+      ? withoutVirtualMta(recipient.recipientIndex)
+      : expired(recipient.recipientIndex, '');
+    const event = deliveryEvent(result, {
       envelope,
       queue: recipient.queue,
       nowMs: this.clock.wallMs(),

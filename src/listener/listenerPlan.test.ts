@@ -30,6 +30,8 @@ const config = (listeners: readonly ListenerConfig[], given: Partial<Config> = {
   relayDomains: [],
   virtualMtas: [],
   pools: [],
+  patternLists: [],
+  invalidVirtualMtaFallback: set(''),
   domains: [],
   smtpPatternLists: [],
   bounceCategoryRules: [],

@@ -76,6 +76,7 @@ export const replies = {
   messageTooBig: row(552, '5.3.4', 'message is larger than allowed here', '1870 6'),
   headerTooBig: row(552, '5.3.4', 'header section is larger than 256 KB or 1000 fields', '5321 4.5.3.1.7'),
   recipientNeedsDomain: row(553, '5.1.3', 'recipient address needs a domain', '5321 2.3.5'),
+  virtualMtaEmpty: row(550, '5.7.1', 'X-Virtual-MTA is empty', '3463 3.8'),
   needsSmtpUtf8: row(553, '5.6.7', 'non-ASCII address without SMTPUTF8', '6531 3.5'),
   noRecipients: row(554, '5.5.1', 'no valid recipients', '5321 3.3'),
   mailLoop: row(554, '5.4.6', 'too many Received fields, mail is looping', '5321 6.3'),
@@ -105,6 +106,24 @@ export function chunkAccepted(octets: number): Reply {
 /** RFC 5321 4.2.5: from here on the message is ours. */
 export function messageAccepted(id: string): Reply {
   return { code: 250, enhanced: '2.0.0', lines: [`message accepted, id ${id}`] };
+}
+
+/** No virtual MTA or pool of ours. */
+export function noSuchVirtualMta(name: string): Reply {
+  return {
+    code: 550,
+    enhanced: '5.3.5',
+    lines: [`there is no virtual MTA ${shownName(name)} (X-Virtual-MTA)`],
+  };
+}
+
+/** It may exist, but not for this client. */
+export function virtualMtaNotAllowed(name: string): Reply {
+  return { code: 550, enhanced: '5.7.1', lines: [`X-Virtual-MTA may not choose ${shownName(name)} here`] };
+}
+
+function shownName(name: string): string {
+  return name.slice(0, 64).replace(/[^\x21-\x7e]/g, '?');
 }
 
 const faultTexts: Readonly<Record<ContentFaultKind, string>> = {
