@@ -20,9 +20,9 @@ export class PauseRules {
 
   /** The new rule takes the place of those it covers; one that changes nothing is not kept. */
   set(selector: QueueSelector, isPaused: boolean): void {
-    const kept = this.#rules.filter((rule) => !selector.covers(rule.selector));
-    const changes = isPaused || kept.some((rule) => rule.isPaused);
-    this.#rules = changes ? [...kept, { selector, isPaused }] : [];
+    const kept = [...this.#rules.filter((rule) => !selector.covers(rule.selector)), { selector, isPaused }];
+    const first = kept.findIndex((rule) => rule.isPaused);
+    this.#rules = first < 0 ? [] : kept.slice(first);
   }
 
   isPaused(queue: QueueName): boolean {
