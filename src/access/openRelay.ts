@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../config/finding.ts';
+import { mailChoiceLines } from './mailChoice.ts';
 import { openRelayFindings, proofLines } from './proofText.ts';
 import { findRelaying, type OpenRelay, type ProvenGrant } from './relaying.ts';
 
@@ -16,7 +17,7 @@ export interface Proof {
   readonly openRelays: readonly OpenRelay[];
   /** E-OPEN-RELAY, one for each of `openRelays`. */
   readonly findings: readonly Finding[];
-  /** The theorem, or what is wrong with it, for a terminal. */
+  /** The theorem, or what is wrong with it, and what mail itself may choose, for a terminal. */
   readonly lines: readonly string[];
 }
 
@@ -27,6 +28,6 @@ export function proveClosed(config: Config): Proof {
     grants,
     openRelays,
     findings: openRelayFindings(config, openRelays),
-    lines: proofLines(config, grants, openRelays),
+    lines: [...proofLines(config, grants, openRelays), ...mailChoiceLines(config)],
   };
 }

@@ -131,7 +131,7 @@ export function place(origin: Origin): string {
 }
 
 /** `10.0.0.0/8, 192.0.2.7`, or `0.0.0.0/0 except 127.0.0.0/8` where that is shorter. */
-function rangeText(set: IpSet, family: 4 | 6, reach: IpSet): string {
+export function rangeText(set: IpSet, family: 4 | 6, reach: IpSet): string {
   const inside = prefixTexts(set, family);
   if (inside.length === 1) return inside[0]!;
   const outside = prefixTexts(differenceOf(reach, set), family);
