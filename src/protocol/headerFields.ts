@@ -78,7 +78,7 @@ function fieldsIn(
     const textEnd = lfAt < 0 ? head.length : lfAt - 1;
     const first = head[textAt];
     const isFold = (first === space || first === tab) && !isFirst;
-    if (isFold && open !== undefined) open.value += utf8.decode(head.subarray(textAt, textEnd));
+    if (isFold && open !== undefined) open.value += textOf(head, textAt, textEnd);
     if (!isFold) {
       if (open !== undefined) fields.push({ ...open, to: at });
       open = undefined;
@@ -86,8 +86,7 @@ function fieldsIn(
       if (colonAt < 0) return fields;
       if (opens[first!] === 1) {
         const name = nameOf(head, textAt, colonAt);
-        if (wanted.has(name))
-          open = { name, from: at, value: utf8.decode(head.subarray(colonAt + 1, textEnd)) };
+        if (wanted.has(name)) open = { name, from: at, value: textOf(head, colonAt + 1, textEnd) };
       }
     }
     isFirst = false;
@@ -107,7 +106,17 @@ function colonOf(head: Uint8Array, from: number, to: number): number {
 function nameOf(head: Uint8Array, from: number, colonAt: number): string {
   let to = colonAt;
   while (head[to - 1] === space || head[to - 1] === tab) to--;
-  return String.fromCharCode(...head.subarray(from, to)).toLowerCase();
+  return textOf(head, from, to).toLowerCase();
+}
+
+/** Values are short and ASCII; the decoder costs more than to look. */
+function textOf(head: Uint8Array, from: number, to: number): string {
+  let text = '';
+  for (let at = from; at < to; at++) {
+    if (head[at]! > 0x7f || at - from > 256) return utf8.decode(head.subarray(from, to));
+    text += String.fromCharCode(head[at]!);
+  }
+  return text;
 }
 
 /** The chunks without these ranges, which rise and do not overlap: views, nothing is copied. */

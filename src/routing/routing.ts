@@ -120,9 +120,16 @@ export function compileRouting(config: Config): Routing {
         listener: config.listeners[listenerIndex]?.defaultVirtualMta?.value ?? '',
         injectionSource: effective.defaultVirtualMta.value,
       };
+      const silent = controls.read([]);
+      const byDefault = targets.of(selected({ ...defaults, header: '', patternList: '' }));
       return {
         findFields: fieldFinder([...controls.names, ...(list?.headers ?? [])]),
         route(mail) {
+          // Nearly all mail.
+          if (mail.fields.length === 0 && list === undefined) {
+            const groups = [{ route: byDefault(), recipients: mail.recipients }];
+            return { kind: 'routed', groups, header: silent };
+          }
           const header = controls.read(mail.fields);
           const asked = byHeader(header.virtualMta);
           if (typeof asked !== 'string') return { kind: 'refused', reply: asked };
@@ -131,7 +138,7 @@ export function compileRouting(config: Config): Routing {
             selected({ ...defaults, header: asked, patternList: ask?.(recipient) ?? '' });
           const isOne = ask === undefined || !list!.dependsOnRecipient;
           const groups = isOne
-            ? [{ route: targets.pick(nameFor(mail.recipients[0]!)), recipients: mail.recipients }]
+            ? [{ route: targets.of(nameFor(mail.recipients[0]!))(), recipients: mail.recipients }]
             : grouped(mail.recipients, nameFor, targets);
           return { kind: 'routed', groups, header };
         },
@@ -154,7 +161,7 @@ function grouped(
     if (group === undefined) byName.set(name, [recipient]);
     else group.push(recipient);
   }
-  return Array.from(byName, ([name, group]) => ({ route: targets.pick(name), recipients: group }));
+  return Array.from(byName, ([name, group]) => ({ route: targets.of(name)(), recipients: group }));
 }
 
 /** What X-Virtual-MTA comes to: a name, '' for no choice, or a refusal. */
@@ -182,7 +189,7 @@ function headerChoice(
 interface Targets {
   has(name: string): boolean;
   /** The next of its members, of a pool. */
-  pick(name: string): Route;
+  of(name: string): () => Route;
 }
 
 function compileTargets(config: Config, vmtas: ReadonlyMap<string, VirtualMta>): Targets {
@@ -194,11 +201,11 @@ function compileTargets(config: Config, vmtas: ReadonlyMap<string, VirtualMta>):
   for (const pool of config.pools) targets.set(key(pool.name), inTurn(poolRoutes(pool, vmtas)));
   return {
     has: (name) => targets.has(key(name)),
-    pick(name) {
+    of(name) {
       const found = targets.get(key(name));
-      if (found === undefined && isInvalidVirtualMta(name)) return { vmta: name, vmtaPool: '' };
+      if (found === undefined && isInvalidVirtualMta(name)) return () => ({ vmta: name, vmtaPool: '' });
       assert(found !== undefined, `"${name}" is a virtual MTA or pool of the configuration`);
-      return found();
+      return found;
     },
   };
 }
