@@ -88,6 +88,7 @@ export function configOf(fixture: Fixture): Config {
     bounceCategoryRules: [],
     acctFiles: [],
     nameServers: [],
+    ednsUdpLength: { value: 1232, origin: undefined },
     spools: [byDefault('spool')],
     minFreeSpaceBytes: byDefault(0),
     logFile: byDefault('log'),

@@ -133,16 +133,35 @@ export interface PendingConnection {
   abandon(): void;
 }
 
-export interface Dns {
-  /** IPv4 addresses, then IPv6 ones, canonical text. Never throws: a failure is a value. */
-  addresses(name: string): Promise<DnsAnswer>;
+/** What a record of each type says. Names are lower case without a final dot; the root is `.`. */
+export interface DnsData {
+  /** Canonical text of the address. */
+  readonly A: string;
+  readonly AAAA: string;
+  readonly MX: MxRecord;
 }
 
-export type DnsAnswer =
-  | { readonly kind: 'found'; readonly addresses: readonly string[] }
-  /** NXDOMAIN or no data: the name has no address. */
-  | { readonly kind: 'none' }
-  /** SERVFAIL, time-out, no server: ask again later. */
+export type DnsType = keyof DnsData;
+
+export interface MxRecord {
+  /** The lowest is tried first. */
+  readonly preference: number;
+  readonly exchange: string;
+}
+
+/** What is asked of name servers. */
+export interface Dns {
+  /** One question, its answer not kept here. Aliases are followed. Never rejects: a failure is a value. */
+  query<T extends DnsType>(name: string, type: T): Promise<DnsAnswer<DnsData[T]>>;
+}
+
+/** `ttlMs`: how long the answer may be kept; 0: it must not be. */
+export type DnsAnswer<Data> =
+  /** Never empty. */
+  | { readonly kind: 'found'; readonly records: readonly Data[]; readonly ttlMs: number }
+  /** NXDOMAIN, or with `exists` a name without records of that type (RFC 2308 2). */
+  | { readonly kind: 'none'; readonly exists: boolean; readonly ttlMs: number }
+  /** SERVFAIL, REFUSED, TIMEOUT, ECONNREFUSED ...: ask again later. */
   | { readonly kind: 'failed'; readonly code: string };
 
 export interface Digest {

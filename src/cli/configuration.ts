@@ -5,7 +5,6 @@ import type { Config } from '../config/config.ts';
 import type { Finding } from '../config/finding.ts';
 import { loadConfig } from '../config/node/load.ts';
 import { readEmbeddedConfig } from '../config/readConfig.ts';
-import { lintRoutes } from '../delivery/lints.ts';
 import { lintEngines } from '../engine/lints.ts';
 
 /** A configuration as every verb sees it: read, and judged by the open relay proof. */
@@ -23,7 +22,7 @@ export async function configurationOf(file: string | undefined): Promise<Configu
   const { config, findings } = file === undefined ? readEmbeddedConfig(hostname()) : loadConfig(file);
   if (config === undefined) return { config, findings, proof: [] };
   const proof = proveClosed(config);
-  const lints = [...lintAccess(config), ...lintRoutes(config), ...lintEngines(config)];
+  const lints = [...lintAccess(config), ...lintEngines(config)];
   const judged = [...findings, ...lints, ...proof.findings];
   return { config, findings: judged, proof: proof.lines };
 }

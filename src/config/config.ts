@@ -63,6 +63,8 @@ export interface Config {
   readonly domainPrecedence: Setting<'specificity' | 'scope'>;
   /** Resolvers, asked in turn; empty: the system's. */
   readonly nameServers: readonly Setting<string>[];
+  /** Octets an answer by UDP may have. */
+  readonly ednsUdpLength: Setting<number>;
   /** The global smtp-source-host lines, for virtual MTAs without one. */
   readonly smtpSourceHosts: readonly Setting<SmtpSourceHost>[];
 }
@@ -257,7 +259,7 @@ export interface DomainSettings {
   readonly retryAfterMs: readonly number[];
   readonly retryRecipientsAfterMs: number;
   readonly bounceAfterMs: number;
-  /** Empty: the recipient domain's MX (not in this release). */
+  /** Empty: the recipient domain's MX. */
   readonly smtpHosts: readonly SmtpHostGroup[];
   readonly defaultSmtpPort: number;
   readonly connectTimeoutMs: number;
@@ -372,6 +374,8 @@ export interface SmtpHost {
   /** A canonical IP (written `[192.0.2.1]`, `[IPv6:...]` or bare) or a host name. */
   readonly host: string;
   readonly isAddress: boolean;
+  /** Written `lookup-mx:example.com`: the MX of that domain are meant. */
+  readonly lookupMx?: true;
   /** 0: the domain's default-smtp-port. */
   readonly port: number;
 }

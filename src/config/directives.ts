@@ -67,7 +67,7 @@ http-log-data              | yes/no        | no               | harmless  | Web 
 http-log-requests          | yes/no        | no               | harmless  | Web monitor: log requests.
 http-default-max-items     | count         | 10               | harmless  | Web monitor: rows a page.
 http-default-sort-order    | name/rcpt/size |                 | harmless  | Web monitor: order of lists.
-name-server*               | ip            | (system's)       | unsafe    | DNS servers to ask, in turn.
+name-server*               | ip            | (system's)       | honoured  | DNS servers to ask, in turn.
 domain-suffix              | text          |                  | harmless  | Appended to domains without a dot.
 host-id                    | count         | 0                | harmless  | A number that goes into generated Message-IDs.
 domain-macro*              | domain-macro  |                  | honoured  | A named list of domains for use in <domain $NAME>.
@@ -107,7 +107,7 @@ dsn-failed-subject-template | text         |                  | harmless  | Boun
 dsn-failed-body-template-from | path       |                  | harmless  | Bounces: file with the template of the text.
 max-memory-usage-percent   | count         | 90               | harmless  | Memory above which mail is deferred.
 track-time-first-attempt   | yes/no        | no               | harmless  | Keep the time of the first attempt for accounting.
-edns-udp-length            | count         |                  | harmless  | Size of DNS answers to ask for, 512 to 2048.
+edns-udp-length            | edns-udp-length | 1232           | honoured  | Octets a DNS answer by UDP may have, 512 to 2048; a larger one comes by TCP.
 volume-audit-api-key       | text          |                  | harmless  | PowerMTA's volume licence; nothing calls home here.
 mailmerge-expands-undefined-variables | yes/no | yes          | harmless  | Mailmerge: an undefined [x] becomes empty.
 thread-*                   | text          |                  | harmless  | PowerMTA's thread counts; there are none here.
@@ -126,7 +126,7 @@ include-headers-from       | path          |                  | harmless  | File
 domain-key*                | domain-key    |                  | harmless  | A DKIM key: selector, domain (or * for any), key file.
 
 @ global domain
-allow-loopback-mx          | yes/no        | no               | harmless  | Deliver to loopback or private addresses that DNS gave.
+allow-loopback-mx          | yes/no        | no               | honoured  | Deliver to loopback or private addresses that DNS gave; smtp-hosts needs no permission.
 
 @ global smtp-listener source domain virtual-mta smtp-pattern-list
 include*                   | path          |                  | honoured  | Reads another file in this place; wildcards allowed.
@@ -298,7 +298,7 @@ disabled-source-ip-notify  | texts         |                  | harmless  | Whom
 log-disabled-ips           | yes/no        | no               | harmless  | Log disabled local addresses.
 retry-after-dns-error      | positive-interval | 1m               | harmless  | Wait after a failed DNS query.
 retry-upon-new-mail        | yes/no        | no               | harmless  | New mail wakes a waiting queue.
-bounce-upon-no-mx          | yes/no/interval | no             | harmless  | Give up at once when a domain has no MX.
+bounce-upon-no-mx          | yes/no/interval | no             | honoured  | A domain without MX: use its address (no), give up (yes), or give up after so long.
 bounce-upon-5xx-greeting   | yes/no        | yes              | harmless  | Give up on a 5xx greeting.
 bounce-upon-transfer-failure | yes/no      | no               | harmless  | Give up when a transfer breaks.
 bounce-upon-pix-transfer-failure | yes/no  | no               | harmless  | Give up when a transfer through a PIX breaks.
@@ -309,7 +309,7 @@ smtp-pattern-list          | name          |                  | harmless  | <smt
 max-cold-virtual-mta-msg   | texts         | 0/d              | harmless  | Messages a day that go to cold virtual MTAs.
 queue-to                   | queue         |                  | unsafe    | Put mail for these domains into that queue.
 disable-mx-rollup          | yes/no        | no               | harmless  | Keep these domains out of <mx-rollup-list>.
-mx-connection-attempts     | positive      | 10               | harmless  | MX hosts tried in one go.
+mx-connection-attempts     | positive      | 10               | honoured  | Endpoints tried in one go before the queue waits.
 use-starttls               | yes/no        | yes              | harmless! | Use TLS where the remote offers it.
 require-starttls           | yes/no        | no               | unsafe    | Deliver only over TLS.
 use-dane                   | yes/no        | yes              | harmless! | Verify remotes by DANE.
@@ -370,7 +370,7 @@ deliver-local-dsn          | yes/no        |                  | harmless  | Depr
 dsn-format                 | standard/plain-text | standard   | harmless  | Form of our own reports.
 notify-of-delay-every      | interval      | 4h               | harmless  | How often senders hear of a delay.
 disable-acct-records       | texts         |                  | harmless  | Record types not written for this domain.
-log-resolution             | yes/no        | no               | harmless  | Log DNS.
+log-resolution             | yes/no        | no               | honoured  | Log what DNS says of the hosts of a domain, whenever it was asked.
 log-tls                    | yes/no        | no               | harmless  | Log TLS.
 log-transfer-failures      | yes/no        | no               | harmless  | Log broken transfers.
 max-events-recorded        | count         | 10               | harmless  | Events shown for a queue.
@@ -525,6 +525,7 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['count', values.count],
   ['positive', values.positive],
   ['port', values.port],
+  ['edns-udp-length', values.ednsUdpLength],
   ['interval', values.interval],
   ['positive-interval', values.positiveInterval],
   ['idle-interval', values.idleInterval],

@@ -40,6 +40,13 @@ test('an exact name beats a wildcard, more labels beat fewer, any beats *; file 
   }
 });
 
+test('allow-loopback-mx outside of any <domain> holds for all of them, and every <domain> overrides it', () => {
+  const text = '<domain *>\nmax-smtp-out 3\n</domain>\n<domain a.b>\nallow-loopback-mx no\n</domain>\n';
+  const lookup = compileDomainSettings(configOf(`${text}allow-loopback-mx yes\n`));
+  expect(lookup('c.d', 'v').allowLoopbackMx).toMatchObject({ value: true, origin: { line: 7 } });
+  expect(lookup('a.b', 'v').allowLoopbackMx).toMatchObject({ value: false, origin: { line: 5 } });
+});
+
 test('*.d is subdomains only, [*.]d is both, at any depth', () => {
   const value = deciding(block('*.d.e', 2) + block('[*.]f.g', 3));
   expect([value('d.e'), value('x.d.e'), value('x.y.d.e'), value('xd.e')]).toEqual([20, 2, 2, 20]);

@@ -106,7 +106,15 @@ test.each([
   ['2001::1', [[ip('2001::1')]]],
   ['"a.example, b.example"', [[host('a.example'), host('b.example')]]],
   ['a.example:x', 'wrong'],
-  ['lookup-mx:example.com', 'notYet'],
+  [
+    'Lookup-MX:Example.com;lookup-mx:b.example:26,c.example',
+    [
+      [{ ...host('example.com'), lookupMx: true }],
+      [{ ...host('b.example', 26), lookupMx: true }, host('c.example')],
+    ],
+  ],
+  ['lookup-mx:192.0.2.1', 'wrong'],
+  ['lookup-mx:', 'wrong'],
 ])('smtp-hosts %s is %j', (text, expected) => {
   expect(read(hosts.smtpHosts, text)).toEqual(expected);
 });

@@ -148,10 +148,10 @@ export const sourceHost = manyWords<SmtpSourceHost>(
 
 const lookupMx = /^lookup-mx:/i;
 
-/** `h1,h2;h3:port`. */
+/** `h1,h2;h3:port;lookup-mx:domain`. */
 export const smtpHosts: ValueReader<readonly SmtpHostGroup[]> = {
-  type: 'HOST[:PORT][,...][;...]',
-  expected: 'hosts such as mx1.example.com,[192.0.2.1]:2525;backup.example.com',
+  type: '[lookup-mx:]HOST[:PORT][,...][;...]',
+  expected: 'hosts such as mx1.example.com,[192.0.2.1]:2525;lookup-mx:example.com',
   list: true,
   read: (raw) => {
     const words = splitWords(raw);
@@ -162,8 +162,7 @@ export const smtpHosts: ValueReader<readonly SmtpHostGroup[]> = {
       const hosts: SmtpHost[] = [];
       for (const part of splitAt(group.text, /,/)) {
         if (part.text === '') continue;
-        if (lookupMx.test(part.text)) return { kind: 'notYet', what: 'lookup-mx' };
-        const read = parseSmtpHost(part.text);
+        const read = lookupMx.test(part.text) ? parseLookupMx(part.text) : parseSmtpHost(part.text);
         if (read === undefined) {
           const at = value === raw ? group.at + part.at : 0;
           return wrong('Expected a host name or address, perhaps with :PORT.', {
@@ -188,6 +187,11 @@ export const route = oneWord<readonly SmtpHostGroup[]>(
     return read === undefined ? undefined : [[read]];
   },
 );
+
+function parseLookupMx(word: string): SmtpHost | undefined {
+  const read = parseSmtpHost(word.replace(lookupMx, ''));
+  return read === undefined || read.isAddress ? undefined : { ...read, lookupMx: true };
+}
 
 function parseSmtpHost(word: string): SmtpHost | undefined {
   const match = /^(\[(?:IPv6:)?([^\]]*)\]|[^:[\]]+)(?::(\d+))?$/i.exec(word);

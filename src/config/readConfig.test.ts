@@ -205,7 +205,7 @@ test.each([
   ['pickup /a /b', true],
   ['<domain *>\ndkim-sign yes\n</domain>', true],
   ['<domain *>\nmax-msg-rate 100/h\n</domain>', true],
-  ['<domain *>\nsmtp-hosts lookup-mx:a.b\n</domain>', true],
+  ['<domain *>\nsmtp-hosts lookup-mx:a.b\n</domain>', false],
   ['<source 0/0>\nrequire-auth yes\n</source>', true],
   ['<source 0/0>\ndefault-virtual-mta by-smtp-source-ip\n</source>', true],
   ['<smtp-listener 127.0.0.1:26>\nstarttls required\n</smtp-listener>', true],

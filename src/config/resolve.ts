@@ -25,7 +25,7 @@ import {
   checkSourceNames,
   resolveVirtualMtas,
 } from './resolveVirtualMtas.ts';
-import { address, domainPrecedence, durability, name, positive } from './values.ts';
+import { address, domainPrecedence, durability, ednsUdpLength, name, positive } from './values.ts';
 
 /** What the tree means. The configuration is complete even when findings forbid its use. */
 export function resolve(
@@ -68,6 +68,7 @@ export function resolve(
     engines: settingOr(settingOf(nodes, 'engines', positive), 1),
     domainPrecedence: settingOr(settingOf(nodes, 'domain-precedence', domainPrecedence), 'specificity'),
     nameServers: settingsOf(nodes, 'name-server', ip),
+    ednsUdpLength: settingOr(settingOf(nodes, 'edns-udp-length', ednsUdpLength), 1232),
     smtpSourceHosts: settingsOf(nodes, 'smtp-source-host', sourceHost),
   };
   checkPatternListNames(config, findings);

@@ -134,7 +134,15 @@ export function resolveDomains(
       addAll(section.children, { kind, name: names.declared.get(owner.toLowerCase()) ?? owner });
     }
   }
-  return [...expanded, ...literal];
+  return [...ofAllDomains(nodes), ...expanded, ...literal];
+}
+
+/** What is written outside any `<domain>` and speaks for all of them. */
+function ofAllDomains(nodes: readonly ConfigNode[]): readonly DomainBlock[] {
+  const { allowLoopbackMx } = readSettings(nodes, { allowLoopbackMx: domainTable.allowLoopbackMx });
+  if (allowLoopbackMx?.origin === undefined) return [];
+  const { origin } = allowLoopbackMx;
+  return [{ origin, pattern: { kind: 'all' }, scope: { kind: 'global' }, settings: { allowLoopbackMx } }];
 }
 
 /** A macro list with more items than this, after expansion, is a mistake (or an attack by doubling). */

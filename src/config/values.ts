@@ -158,6 +158,12 @@ export const positive = oneWord('N', 'a whole number of at least 1', (word) => {
   return number === 0 ? undefined : number;
 });
 
+/** powermta b.1: what a resolver may answer by UDP (RFC 6891 6.2.3). */
+export const ednsUdpLength = oneWord('N', 'a number of octets, 512 to 2048', (word) => {
+  const number = wholeNumber(word);
+  return number === undefined || number < 512 || number > 2048 ? undefined : number;
+});
+
 export const port = oneWord('PORT', 'a port number, 1 to 65535', readPort);
 
 export function readPort(word: string): number | undefined {

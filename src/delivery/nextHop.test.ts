@@ -1,16 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  connectionPlan,
-  maxConnectionAttempts,
-  nextHops,
-  type ResolvedHop,
-  unresolvedHop,
-} from './nextHop.ts';
+import { connectionPlan, nextHops, type ResolvedHop } from './nextHop.ts';
+
+const attemptsMax = 10;
 
 const hop = (host: string, ...addresses: string[]): ResolvedHop => ({ host, port: 25, addresses });
 const order = (groups: ResolvedHop[][], turn: number): string[] =>
-  connectionPlan(groups, turn).map(({ host, address }) => `${host} ${address}`);
+  connectionPlan(groups, turn, attemptsMax).map(({ host, address }) => `${host} ${address}`);
 
 describe('the next hop', () => {
   test('smtp-hosts gives the groups in order, with the default port where none is written', () => {
@@ -19,34 +15,36 @@ describe('the next hop', () => {
         { host: 'a.example', isAddress: false, port: 0 },
         { host: '192.0.2.1', isAddress: true, port: 2525 },
       ],
-      [{ host: 'b.example', isAddress: false, port: 0 }],
+      [
+        { host: 'b.example', isAddress: false, port: 0 },
+        { host: 'c.example', isAddress: false, lookupMx: true as const, port: 0 },
+      ],
     ];
     expect(nextHops({ smtpHosts, defaultSmtpPort: 26 }, 'r.example')).toEqual({
-      kind: 'hosts',
+      by: 'smtpHosts',
       groups: [
         [
-          { host: 'a.example', isAddress: false, port: 26 },
-          { host: '192.0.2.1', isAddress: true, port: 2525 },
+          { host: 'a.example', kind: 'name', port: 26 },
+          { host: '192.0.2.1', kind: 'address', port: 2525 },
         ],
-        [{ host: 'b.example', isAddress: false, port: 26 }],
+        [
+          { host: 'b.example', kind: 'name', port: 26 },
+          { host: 'c.example', kind: 'mxOf', port: 26 },
+        ],
       ],
     });
   });
 
-  test.each(['r.example', '[192.0.2.1]'])('without smtp-hosts %s waits with 4.4.4', (domain) => {
-    expect(nextHops({ smtpHosts: [], defaultSmtpPort: 25 }, domain)).toEqual({
-      kind: 'none',
-      status: '4.4.4',
-      diagnostic: `no route to ${domain}: MX lookup is not part of this release`,
-    });
-  });
-
-  test('a name without address never bounces mail', () => {
-    expect(unresolvedHop('a.example', { kind: 'none' }).status).toBe('4.4.4');
-    expect(unresolvedHop('a.example', { kind: 'failed', code: 'ESERVFAIL' })).toEqual({
-      status: '4.4.3',
-      diagnostic: 'looking up a.example failed (ESERVFAIL)',
-    });
+  test.each([
+    ['r.example', { by: 'mx', groups: [[{ host: 'r.example', kind: 'mxOf', port: 25 }]] }],
+    ['[192.0.2.1]', { by: 'literal', groups: [[{ host: '192.0.2.1', kind: 'address', port: 25 }]] }],
+    [
+      '[IPv6:2001:DB8::0001]',
+      { by: 'literal', groups: [[{ host: '2001:db8::1', kind: 'address', port: 25 }]] },
+    ],
+    ['[x]', { by: 'literal', groups: [] }],
+  ])('without smtp-hosts mail for %s goes to the MX, or to the address it names', (domain, expected) => {
+    expect(nextHops({ smtpHosts: [], defaultSmtpPort: 25 }, domain)).toEqual(expected);
   });
 });
 
@@ -71,6 +69,17 @@ describe('the connection plan', () => {
     ]);
   });
 
+  test('of a host the families take turns, IPv4 first', () => {
+    const both = [[hop('a', '1', '2', '::1', '::2', '::3')]];
+    expect(order(both, 0)).toEqual(['a 1', 'a ::1', 'a 2', 'a ::2', 'a ::3']);
+    expect(order(both, 1)).toEqual(['a 2', 'a ::2', 'a 1', 'a ::3', 'a ::1']);
+    expect(order([[hop('a', '::1')]], 3)).toEqual(['a ::1']);
+  });
+
+  test('no more endpoints are tried than mx-connection-attempts', () => {
+    expect(connectionPlan([[hop('a', '1', '2'), hop('b', '3')]], 0, 2)).toHaveLength(2);
+  });
+
   test('hosts without address are passed over, and an endpoint comes once', () => {
     expect(order([[hop('a'), hop('b', '3')], [hop('c', '3')]], 1)).toEqual(['b 3']);
     expect(order([[hop('a')]], 7)).toEqual([]);
@@ -90,9 +99,9 @@ describe('the connection plan', () => {
     fc.assert(
       fc.property(groups, fc.nat(), (all, turn) => {
         const distinct = new Set(all.flat().flatMap(({ addresses }) => addresses));
-        const plan = connectionPlan(all, turn);
+        const plan = connectionPlan(all, turn, attemptsMax);
         expect(new Set(plan.map(({ address }) => address)).size).toBe(plan.length);
-        expect(plan).toHaveLength(Math.min(distinct.size, maxConnectionAttempts));
+        expect(plan).toHaveLength(Math.min(distinct.size, attemptsMax));
       }),
     );
   });

@@ -1,17 +1,6 @@
-import type { DnsAnswer, Endpoint } from '../base/ports.ts';
+import { canonicalIp } from '../base/ip.ts';
+import type { Endpoint } from '../base/ports.ts';
 import type { DomainSettings } from '../config/config.ts';
-
-/** A host to connect to: a name to resolve, or a canonical IP. */
-export interface NextHop {
-  readonly host: string;
-  readonly isAddress: boolean;
-  readonly port: number;
-}
-
-/** Hosts of one group share a preference; a later group is tried when the earlier ones failed. */
-export type NextHops =
-  | { readonly kind: 'hosts'; readonly groups: readonly (readonly NextHop[])[] }
-  | ({ readonly kind: 'none' } & LocalCause);
 
 /** Why a delivery could not be tried, in the words of RFC 3463. */
 export interface LocalCause {
@@ -19,27 +8,47 @@ export interface LocalCause {
   readonly diagnostic: string;
 }
 
-/** Where mail for `domain` goes. Address literals are no exception: only smtp-hosts routes in this release. */
-export function nextHops(
-  settings: Pick<DomainSettings, 'smtpHosts' | 'defaultSmtpPort'>,
-  domain: string,
-): NextHops {
-  const groups = settings.smtpHosts.filter((group) => group.length > 0);
-  if (groups.length === 0) {
-    return {
-      kind: 'none',
-      status: '4.4.4',
-      diagnostic: `no route to ${domain}: MX lookup is not part of this release`,
-    };
-  }
-  const withPort = (port: number): number => (port === 0 ? settings.defaultSmtpPort : port);
-  return {
-    kind: 'hosts',
-    groups: groups.map((group) => group.map((hop) => ({ ...hop, port: withPort(hop.port) }))),
-  };
+/** A host to connect to, or a domain whose MX are meant. */
+export interface NextHop {
+  /** A canonical IP, or a name. */
+  readonly host: string;
+  readonly kind: 'address' | 'name' | 'mxOf';
+  readonly port: number;
 }
 
-/** A next hop whose addresses are known; none when its name could not be resolved. */
+/** Where to look for hosts. Those of one group share a preference; a later group comes after the earlier ones. */
+export interface NextHops {
+  /** `smtpHosts`: the configuration names them, so a mistake there must not bounce mail. */
+  readonly by: 'smtpHosts' | 'literal' | 'mx';
+  /** Empty for a literal that is no address. */
+  readonly groups: readonly (readonly NextHop[])[];
+}
+
+export type NextHopSettings = Pick<DomainSettings, 'smtpHosts' | 'defaultSmtpPort'>;
+
+/** smtp-hosts, else the address of `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3), else the MX. */
+export function nextHops({ smtpHosts, defaultSmtpPort }: NextHopSettings, domain: string): NextHops {
+  const written = smtpHosts.filter((group) => group.length > 0);
+  if (written.length > 0) {
+    const groups = written.map((group) =>
+      group.map(
+        ({ host, isAddress, lookupMx, port }): NextHop => ({
+          host,
+          kind: lookupMx ? 'mxOf' : isAddress ? 'address' : 'name',
+          port: port === 0 ? defaultSmtpPort : port,
+        }),
+      ),
+    );
+    return { by: 'smtpHosts', groups };
+  }
+  const port = defaultSmtpPort;
+  const literal = /^\[(?:ipv6:)?(.*)\]$/i.exec(domain)?.[1];
+  if (literal === undefined) return { by: 'mx', groups: [[{ host: domain, kind: 'mxOf', port }]] };
+  const host = canonicalIp(literal);
+  return { by: 'literal', groups: host === undefined ? [] : [[{ host, kind: 'address', port }]] };
+}
+
+/** A next hop with the addresses that may be tried. */
 export interface ResolvedHop {
   readonly host: string;
   readonly port: number;
@@ -51,16 +60,15 @@ export interface PlannedEndpoint extends Endpoint {
   readonly host: string;
 }
 
-/** PowerMTA's mx-connection-attempts: no single delivery tries more endpoints than this. */
-export const maxConnectionAttempts = 10;
-
 /**
  * The endpoints to try, in order: group by group, inside a group every host once before any host's next
- * address. `turn` is a counter of the queue; counting it up gives round robin over hosts and addresses.
+ * address, and of a host IPv4 and IPv6 by turns (as RFC 8305 4 does). `turn` is a counter of the queue;
+ * counting it up gives round robin over hosts and addresses. At most `attemptsMax` (mx-connection-attempts).
  */
 export function connectionPlan(
   groups: readonly (readonly ResolvedHop[])[],
   turn: number,
+  attemptsMax: number,
 ): readonly PlannedEndpoint[] {
   const plan = new Map<string, PlannedEndpoint>();
   for (const group of groups) {
@@ -69,7 +77,7 @@ export function connectionPlan(
       turn,
     );
     const addressTurn = Math.floor(turn / Math.max(1, hops.length));
-    const ranked = hops.map((hop) => ({ ...hop, addresses: rotated(hop.addresses, addressTurn) }));
+    const ranked = hops.map((hop) => ({ ...hop, addresses: byTurns(hop.addresses, addressTurn) }));
     const ranks = Math.max(0, ...ranked.map((hop) => hop.addresses.length));
     for (let rank = 0; rank < ranks; rank++) {
       for (const { host, port, addresses } of ranked) {
@@ -80,17 +88,23 @@ export function connectionPlan(
       }
     }
   }
-  return [...plan.values()].slice(0, maxConnectionAttempts);
+  return [...plan.values()].slice(0, attemptsMax);
+}
+
+/** Each family rotated by itself: then the first is always IPv4, where there is one. */
+function byTurns(addresses: readonly string[], turn: number): readonly string[] {
+  const ofFamily = (isIpv6: boolean): readonly string[] =>
+    rotated(
+      addresses.filter((address) => address.includes(':') === isIpv6),
+      turn,
+    );
+  const [ipv4, ipv6] = [ofFamily(false), ofFamily(true)];
+  const longest = Math.max(ipv4.length, ipv6.length);
+  const pairs = Array.from({ length: longest }, (_, i) => [ipv4[i], ipv6[i]]);
+  return pairs.flat().filter((address) => address !== undefined);
 }
 
 function rotated<T>(items: readonly T[], by: number): readonly T[] {
   const first = items.length === 0 ? 0 : by % items.length;
   return first === 0 ? items : [...items.slice(first), ...items.slice(0, first)];
-}
-
-/** Why a name of smtp-hosts gave no address. Always temporary: a wrong line must not bounce mail. */
-export function unresolvedHop(host: string, answer: Exclude<DnsAnswer, { kind: 'found' }>): LocalCause {
-  return answer.kind === 'none'
-    ? { status: '4.4.4', diagnostic: `${host} (smtp-hosts) has no address` }
-    : { status: '4.4.3', diagnostic: `looking up ${host} failed (${answer.code})` };
 }

@@ -3,6 +3,7 @@ import type { Envelope } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
 import { bounceCategory } from './bounceCategory.ts';
 import type { RecipientResult } from './deliveryTransaction.ts';
+import type { LocalCause } from './nextHop.ts';
 
 /** The remote a result came from, or that did not answer. */
 export interface RemoteFacts {
@@ -72,10 +73,15 @@ export function expired(index: number, lastDiagnostic: string): RecipientResult 
   return { index, kind: 'failed', status: '4.4.7', diagnostic: lastDiagnostic, bodySent: false };
 }
 
-/** It asked for a virtual MTA that does not exist, and was accepted all the same (powermta c). */
-export function withoutVirtualMta(index: number): RecipientResult {
-  const diagnostic = 'there is no such virtual MTA';
-  return { index, kind: 'failed', status: '5.3.5', diagnostic, bodySent: false };
+/** Of mail that asked for a virtual MTA that does not exist, and was accepted all the same (powermta c). */
+export const noSuchVirtualMta: LocalCause = { status: '5.3.5', diagnostic: 'there is no such virtual MTA' };
+
+/** Given up for a cause of ours: there is nobody to try. */
+export function bouncedBy(
+  index: number,
+  cause: { readonly status: string; readonly diagnostic: string },
+): RecipientResult {
+  return { index, kind: 'failed', status: cause.status, diagnostic: cause.diagnostic, bodySent: false };
 }
 
 /** Not tried for a cause of ours or of the connection's (`LocalCause`, `ConnectionFailure`). */

@@ -2,6 +2,8 @@ import { compileAccess } from '../access/access.ts';
 import type { Clock, Digest, Disk, Dns, Listening, Log, Net, Random } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import { compileDomainSettings } from '../config/domainSettings.ts';
+import { DnsCache } from '../delivery/dnsCache.ts';
+import { compileOwnHosts } from '../delivery/ownHosts.ts';
 import { planListeners } from '../listener/listenerPlan.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
@@ -19,6 +21,7 @@ import { EngineMail } from './owedMail.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
 import { type ListenerCounts, Receptions } from './reception.ts';
+import { Routes } from './routes.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
 import { Submissions } from './submissions.ts';
 
@@ -168,6 +171,11 @@ export class Engine {
       scheduler: this.#scheduler,
       spool,
       routing,
+      routes: new Routes({
+        cache: new DnsCache(ports.dns, ports.clock),
+        own: compileOwnHosts(config),
+        random: ports.random,
+      }),
       settingsFor,
       held: this.#held,
       quarantine: this.#quarantine,

@@ -2,7 +2,6 @@ import type {
   Clock,
   Connection,
   ConnectionEvents,
-  Dns,
   Log,
   Net,
   PendingConnection,
@@ -12,7 +11,8 @@ import type { DomainSettingsLookup, EffectiveDomainSettings } from '../config/do
 import type { ClientEffect, ConnectionFailure } from '../delivery/clientEffect.ts';
 import { ClientSession } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
-import { connectionPlan, type LocalCause, nextHops, type PlannedEndpoint } from '../delivery/nextHop.ts';
+import type { NoRoute } from '../delivery/mxSet.ts';
+import type { LocalCause, PlannedEndpoint } from '../delivery/nextHop.ts';
 import type { RemoteFacts } from '../delivery/outcome.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
@@ -20,13 +20,13 @@ import type { SourceHost } from '../routing/routing.ts';
 import type { SpoolReadFailure } from '../spool/spool.ts';
 import type { HeldMessage } from './heldContent.ts';
 import { logText } from './logText.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
-import { resolveHops } from './resolveHops.ts';
+import { endpointsOf, type Route } from './routes.ts';
 
 export interface SendingPorts {
   readonly clock: Clock;
   readonly net: Net;
-  readonly dns: Dns;
   readonly log: Log;
 }
 
@@ -34,6 +34,10 @@ export interface SendingPorts {
 export interface SendingSetup extends SendingPorts {
   readonly settingsFor: DomainSettingsLookup;
   readonly guard: PoisonGuard;
+  /** Where its mail goes; never rejects. */
+  route(sending: Sending, localAddress: string | undefined): Promise<Route>;
+  /** Instead of `opened` and `closed`: there is nobody to connect to. */
+  unroutable(sending: Sending, cause: NoRoute): void;
   opened(sending: Sending): void;
   /** The queue as a whole is to blame: no connection, or MAIL was deferred. */
   failed(sending: Sending, cause: LocalCause): void;
@@ -68,7 +72,7 @@ interface Carried {
  * One delivery connection of one queue: finds an endpoint that answers, then carries batch after batch.
  * What comes of it is told to `setup`; nothing is decided here.
  */
-export class Sending implements ConnectionEvents {
+export class Sending implements ConnectionEvents, Outgoing {
   readonly queue: QueueName;
   readonly #setup: SendingSetup;
   readonly #settings: EffectiveDomainSettings;
@@ -111,18 +115,15 @@ export class Sending implements ConnectionEvents {
 
   /** `turn` gives round robin over the next hops. */
   async start(turn: number): Promise<void> {
-    const { smtpHosts, defaultSmtpPort } = this.#settings;
-    const route = { smtpHosts: smtpHosts.value, defaultSmtpPort: defaultSmtpPort.value };
-    const hops = nextHops(route, splitQueueName(this.queue).domain);
-    if (hops.kind === 'none') {
-      this.#giveUp(hops.status, hops.diagnostic);
+    const route = await this.#setup.route(this, this.#sourceHost.localAddress);
+    if (this.#state === 'over') return;
+    if (route.trouble !== undefined) {
+      this.#state = 'over';
+      this.#setup.unroutable(this, route.trouble);
       return;
     }
-    const { groups, failure } = await resolveHops(hops.groups, this.#setup.dns);
-    if (this.#state === 'over') return;
-    this.#plan = connectionPlan(groups, turn);
-    if (this.#plan.length > 0) this.#tryNext();
-    else this.#giveUp(failure?.status ?? '4.4.4', failure?.diagnostic ?? 'no address');
+    this.#plan = endpointsOf(route, turn, this.#settings.mxConnectionAttempts.value);
+    this.#tryNext();
   }
 
   /** There may be mail for an idle connection. */

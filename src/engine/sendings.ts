@@ -1,12 +1,19 @@
-import type { Clock, Dns, Log, Net, Timer } from '../base/ports.ts';
+import type { Clock, Log, Net, Timer } from '../base/ports.ts';
 import type { DomainSettingsLookup } from '../config/domainSettings.ts';
 import {
   type DeliveryTransaction,
   type RecipientResult,
   transferSizeBytes,
 } from '../delivery/deliveryTransaction.ts';
+import { type NoRoute, noMx } from '../delivery/mxSet.ts';
 import type { LocalCause } from '../delivery/nextHop.ts';
-import { deliveryEvent, expired, type RemoteFacts, withoutVirtualMta } from '../delivery/outcome.ts';
+import {
+  bouncedBy,
+  deliveryEvent,
+  expired,
+  noSuchVirtualMta,
+  type RemoteFacts,
+} from '../delivery/outcome.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { isInvalidVirtualMta, type QueueName, splitQueueName } from '../message/names.ts';
@@ -15,16 +22,20 @@ import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
 import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
+import { Bouncing, type BouncingSetup } from './bouncing.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
+import type { Outgoing } from './outgoing.ts';
 import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
 import type { Quarantine } from './quarantine.ts';
+import { type Route, type Routes, routeFields } from './routes.ts';
 import { Sending, type SendingPorts, type SendingSetup } from './sending.ts';
 
 export interface SendingParts {
   readonly scheduler: Scheduler;
   readonly spool: Spool;
   readonly routing: Routing;
+  readonly routes: Routes;
   readonly settingsFor: DomainSettingsLookup;
   readonly held: HeldContent;
   readonly quarantine: Quarantine;
@@ -45,16 +56,15 @@ const settlements: Readonly<Record<RecipientResult['kind'], Settlement>> = {
 };
 
 /** The outbound side of an engine: starts what the scheduler says may start, and tells it what came of it. */
-export class Sendings implements SendingSetup {
+export class Sendings implements SendingSetup, BouncingSetup {
   readonly clock: Clock;
   readonly net: Net;
-  readonly dns: Dns;
   readonly log: Log;
   readonly settingsFor: DomainSettingsLookup;
   readonly guard: PoisonGuard;
   readonly counts: OutcomeCounts = { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 };
   readonly #parts: SendingParts;
-  readonly #open = new Map<QueueName, Set<Sending>>();
+  readonly #open = new Map<QueueName, Set<Outgoing>>();
   /** Why a queue failed last; gone with its next delivery. */
   readonly #lastErrors = new Map<QueueName, string>();
   #turn = 0;
@@ -69,7 +79,6 @@ export class Sendings implements SendingSetup {
   constructor(ports: SendingPorts, parts: SendingParts) {
     this.clock = ports.clock;
     this.net = ports.net;
-    this.dns = ports.dns;
     this.log = ports.log;
     this.settingsFor = parts.settingsFor;
     this.guard = parts.guard;
@@ -158,7 +167,7 @@ export class Sendings implements SendingSetup {
   #start(queue: QueueName): void {
     const { vmta } = splitQueueName(queue);
     if (isInvalidVirtualMta(vmta)) {
-      this.#giveUpQueue(queue);
+      this.#bounceQueue(queue, noSuchVirtualMta);
       return;
     }
     const sourceHost = this.#parts.routing.nextSourceHost(vmta);
@@ -168,34 +177,70 @@ export class Sendings implements SendingSetup {
       return;
     }
     const sending = new Sending(this, queue, sourceHost);
-    const sendings = this.#open.get(queue);
-    if (sendings === undefined) this.#open.set(queue, new Set([sending]));
-    else sendings.add(sending);
+    this.#remember(sending);
     void sending.start(this.#turn++);
   }
 
-  /** Nothing will ever send it: its recipients fail as if their time were over. */
-  #giveUpQueue(queue: QueueName): void {
-    const { scheduler } = this.#parts;
-    const nowMs = this.clock.monotonicMs();
-    scheduler.connectionOpened(queue, nowMs);
-    for (;;) {
-      const batch = scheduler.take(queue, nowMs);
-      if (typeof batch === 'string') break;
-      batch.recipientIndexes.forEach((recipientIndex, i) => {
-        scheduler.settle(batch, recipientIndex, 'withdrawn', nowMs);
-        this.#expire({ ...batch, recipientIndex, attempts: batch.attempts[i]! });
-      });
-    }
-    scheduler.connectionClosed(queue, nowMs);
+  #remember(outgoing: Outgoing): void {
+    const known = this.#open.get(outgoing.queue);
+    if (known === undefined) this.#open.set(outgoing.queue, new Set([outgoing]));
+    else known.add(outgoing);
   }
 
-  #idleOf(queue: QueueName): Sending | undefined {
+  /** All that this queue holds fails. */
+  #bounceQueue(queue: QueueName, cause: LocalCause, leastAgeMs = 0): void {
+    const bouncing = new Bouncing(this, queue, cause, leastAgeMs);
+    this.#remember(bouncing);
+    bouncing.start();
+  }
+
+  #idleOf(queue: QueueName): Outgoing | undefined {
     for (const sending of this.#open.get(queue) ?? []) if (sending.isIdle) return sending;
     return undefined;
   }
 
-  opened(sending: Sending): void {
+  /** With an interval in bounce-upon-no-mx who waits longer than that for a domain without MX fails. */
+  async route({ queue }: Sending, localAddress: string | undefined): Promise<Route> {
+    const { domain, vmta } = splitQueueName(queue);
+    const settings = this.settingsFor(domain, vmta);
+    const route = await this.#parts.routes.find(domain, settings, localAddress);
+    if (settings.logResolution.value && route.isFresh) {
+      this.log.write('info', 'delivery.resolved', { queue, ...routeFields(route) });
+    }
+    const patienceMs = settings.bounceUponNoMx.value;
+    const isOver = (): boolean =>
+      this.#parts.scheduler.headAgeMs(queue, this.clock.monotonicMs()) >= Number(patienceMs);
+    return route.hasNoMx && typeof patienceMs === 'number' && isOver()
+      ? { ...route, trouble: noMx(domain, patienceMs) }
+      : route;
+  }
+
+  unroutable(sending: Sending, { means, status, diagnostic, leastAgeMs = 0 }: NoRoute): void {
+    const { queue } = sending;
+    const cause = { status, diagnostic };
+    if (means !== 'bounce') {
+      this.#failQueue(queue, cause);
+      this.closed(sending, false);
+      return;
+    }
+    this.#forget(sending);
+    this.log.write('info', 'delivery.unroutable', { queue, ...cause });
+    this.#bounceQueue(queue, cause, leastAgeMs);
+    this.changed();
+  }
+
+  bounced(batch: Batch, message: HeldMessage, cause: LocalCause): void {
+    this.guard.enter(batch.id);
+    const results = batch.recipientIndexes.map((index) => bouncedBy(index, cause));
+    this.settled(batch, message, results, undefined, undefined);
+    this.guard.leave();
+  }
+
+  ageMs(batch: Batch): number {
+    return this.#parts.scheduler.standing.ageMs(batch, this.clock.monotonicMs());
+  }
+
+  opened(sending: Outgoing): void {
     this.#parts.scheduler.connectionOpened(sending.queue, this.clock.monotonicMs());
   }
 
@@ -203,7 +248,7 @@ export class Sendings implements SendingSetup {
     this.#failQueue(sending.queue, cause);
   }
 
-  closed(sending: Sending, wasOpened: boolean): void {
+  closed(sending: Outgoing, wasOpened: boolean): void {
     const { scheduler } = this.#parts;
     const nowMs = this.clock.monotonicMs();
     this.#forget(sending);
@@ -212,7 +257,7 @@ export class Sendings implements SendingSetup {
     this.changed();
   }
 
-  take(sending: Sending): Batch | 'wait' | 'close' {
+  take(sending: Outgoing): Batch | 'wait' | 'close' {
     if (this.#isStopping) return 'close';
     const nowMs = this.clock.monotonicMs();
     if (this.#isStalled(nowMs)) return 'wait';
@@ -279,12 +324,12 @@ export class Sendings implements SendingSetup {
     batch: Batch,
     { envelope }: HeldMessage,
     results: readonly RecipientResult[],
-    transaction: DeliveryTransaction,
-    remote: RemoteFacts,
+    transaction: DeliveryTransaction | undefined,
+    remote: RemoteFacts | undefined,
   ): void {
     const { scheduler, held, spool } = this.#parts;
     const nowMs = this.clock.wallMs();
-    const sizeBytes = transferSizeBytes(transaction);
+    const sizeBytes = transaction === undefined ? 0 : transferSizeBytes(transaction);
     for (const result of results) {
       const settled = scheduler.settle(
         batch,
@@ -328,11 +373,7 @@ export class Sendings implements SendingSetup {
     envelope: Envelope,
   ): void {
     this.guard.enter(envelope.id);
-    const isInvalid = isInvalidVirtualMta(splitQueueName(recipient.queue).vmta);
-    const result = isInvalid
-      ? withoutVirtualMta(recipient.recipientIndex)
-      : expired(recipient.recipientIndex, '');
-    const event = deliveryEvent(result, {
+    const event = deliveryEvent(expired(recipient.recipientIndex, ''), {
       envelope,
       queue: recipient.queue,
       nowMs: this.clock.wallMs(),
@@ -370,7 +411,7 @@ export class Sendings implements SendingSetup {
     for (const queue of this.#lastErrors.keys()) if (!present.has(queue)) this.#lastErrors.delete(queue);
   }
 
-  #forget(sending: Sending): void {
+  #forget(sending: Outgoing): void {
     const sendings = this.#open.get(sending.queue);
     sendings?.delete(sending);
     if (sendings?.size === 0) this.#open.delete(sending.queue);

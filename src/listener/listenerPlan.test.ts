@@ -37,6 +37,7 @@ const config = (listeners: readonly ListenerConfig[], given: Partial<Config> = {
   bounceCategoryRules: [],
   acctFiles: [],
   nameServers: [],
+  ednsUdpLength: { value: 1232, origin: undefined },
   spools: [set('spool')],
   minFreeSpaceBytes: set(0),
   logFile: set('log'),

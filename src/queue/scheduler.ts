@@ -206,6 +206,12 @@ export class Scheduler {
     if (retryInMs > 0) this.#holdQueue(queue, retryStep, nowMs + retryInMs, nowMs);
   }
 
+  /** How long ago the message was queued that is next in line; 0 where nothing is ready. */
+  headAgeMs(name: QueueName, nowMs: number): number {
+    const head = this.#queues.get(name)?.readyHead ?? none;
+    return head === none ? 0 : nowMs - this.#messages.queuedAtMs[this.#recipients.message[head]!]!;
+  }
+
   *queues(nowMs: number): Iterable<QueueSummary> {
     for (const queue of this.#queues.values()) {
       const { name, recipients, ready, inDelivery } = queue;

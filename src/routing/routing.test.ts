@@ -69,6 +69,7 @@ function configuration(more: Partial<Config> = {}): Config {
     bounceCategoryRules: [],
     acctFiles: [],
     nameServers: [],
+    ednsUdpLength: setting(1232),
     spools: [setting('spool')],
     minFreeSpaceBytes: setting(0),
     logFile: setting('log'),

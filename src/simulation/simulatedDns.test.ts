@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { DnsAnswer } from '../base/ports.ts';
+import type { DnsAnswer, DnsData, DnsType } from '../base/ports.ts';
 import { Agenda } from './agenda.ts';
 import { SeededRandom } from './seededRandom.ts';
 import { type DnsFaults, perfectDns, SimulatedDns } from './simulatedDns.ts';
@@ -14,9 +14,12 @@ function resolver(faults: Partial<DnsFaults> = {}) {
   dns.set('mx.test', addresses);
   const host = dns.host();
   /** undefined: no answer came. */
-  const ask = async (name = 'mx.test'): Promise<DnsAnswer | undefined> => {
-    let answer: DnsAnswer | undefined;
-    void host.addresses(name).then((one) => {
+  const ask = async <T extends DnsType = 'A'>(
+    name = 'mx.test',
+    type: DnsType = 'A',
+  ): Promise<DnsAnswer<DnsData[T]> | undefined> => {
+    let answer: DnsAnswer<DnsData[T]> | undefined;
+    void host.query(name, type as T).then((one) => {
       answer = one;
     });
     while (agenda.step());
@@ -26,32 +29,42 @@ function resolver(faults: Partial<DnsFaults> = {}) {
   return { agenda, dns, host, ask };
 }
 
-test('the addresses of a name are found, IPv4 first, in rotation', async () => {
+test('the addresses of a name are found by family, in rotation', async () => {
   const { ask } = resolver();
   const seen = new Set<string>();
   for (let i = 0; i < 20; i++) {
     const answer = await ask('MX.test');
     expect(answer).toMatchObject({ kind: 'found' });
-    if (answer?.kind === 'found') seen.add(answer.addresses.join());
+    if (answer?.kind === 'found') seen.add(answer.records.join());
   }
   const [a, b, c] = addresses;
-  expect([...seen].sort()).toEqual([`${a},${b},${c}`, `${b},${a},${c}`]);
+  expect([...seen].sort()).toEqual([`${a},${b}`, `${b},${a}`]);
+  expect(await ask('mx.test', 'AAAA')).toMatchObject({ records: [c] });
 });
 
-test('a name that is unknown or went away has none', async () => {
+test('a name that is unknown or went away does not exist; one that has other records does', async () => {
   const { ask, dns } = resolver();
-  expect(await ask('other.test')).toEqual({ kind: 'none' });
+  expect(await ask('other.test')).toMatchObject({ kind: 'none', exists: false });
+  expect(await ask('mx.test', 'MX')).toMatchObject({ kind: 'none', exists: true });
   dns.set('mx.test', []);
-  expect(await ask()).toEqual({ kind: 'none' });
+  expect(await ask()).toMatchObject({ kind: 'none', exists: false });
+  expect([...dns.saidAbsentMs.keys()]).toEqual(['other.test', 'mx.test']);
+});
+
+test('a domain has mail exchangers', async () => {
+  const { ask, dns } = resolver();
+  const records = [{ preference: 10, exchange: 'mx.test' }];
+  dns.setMx('R.test', records);
+  expect(await ask<'MX'>('r.test', 'MX')).toMatchObject({ kind: 'found', records });
 });
 
 test.each([
-  [{ servfailRate: 1 }, { kind: 'failed', code: 'ESERVFAIL' }],
-  [{ timeoutRate: 1 }, { kind: 'failed', code: 'ETIMEOUT' }],
-  [{ nxdomainRate: 1 }, { kind: 'none' }],
+  [{ servfailRate: 1 }, { kind: 'failed', code: 'SERVFAIL' }],
+  [{ timeoutRate: 1 }, { kind: 'failed', code: 'TIMEOUT' }],
+  [{ nxdomainRate: 1 }, { kind: 'none', exists: false, ttlMs: 20_000 }],
   [
     { flapRate: 1, flapMs: 1e9 },
-    { kind: 'failed', code: 'ESERVFAIL' },
+    { kind: 'failed', code: 'SERVFAIL' },
   ],
 ])('%j answers %j, until it is quiet again', async (faults, expected) => {
   const { ask, dns } = resolver(faults);
@@ -75,10 +88,10 @@ test('a name that flaps fails for a while and comes back', async () => {
 
 test('a process that died gets no answer', async () => {
   const { agenda, host } = resolver();
-  const answers: DnsAnswer[] = [];
-  void host.addresses('mx.test').then((answer) => answers.push(answer));
+  const answers: DnsAnswer<string>[] = [];
+  void host.query('mx.test', 'A').then((answer) => answers.push(answer));
   host.crash();
-  void host.addresses('mx.test').then((answer) => answers.push(answer));
+  void host.query('mx.test', 'A').then((answer) => answers.push(answer));
   while (agenda.step());
   await Promise.resolve();
   expect(answers).toEqual([]);

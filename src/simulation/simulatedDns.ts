@@ -1,4 +1,4 @@
-import type { Dns, DnsAnswer } from '../base/ports.ts';
+import type { Dns, DnsAnswer, DnsData, DnsType, MxRecord } from '../base/ports.ts';
 import type { Agenda } from './agenda.ts';
 import type { SeededRandom } from './seededRandom.ts';
 
@@ -26,8 +26,10 @@ export const perfectDns: DnsFaults = {
 };
 
 const timeoutMs = 20_000;
-const none: DnsAnswer = { kind: 'none' };
-const servfail: DnsAnswer = { kind: 'failed', code: 'ESERVFAIL' };
+/** How long what is told may be kept. */
+const ttlMs = 60_000;
+const negativeTtlMs = 20_000;
+const servfail: DnsAnswer<never> = { kind: 'failed', code: 'SERVFAIL' };
 
 /** A resolver with a table of names. Addresses of a family rotate, as those of real servers do. */
 export class SimulatedDns {
@@ -35,9 +37,12 @@ export class SimulatedDns {
   faults: DnsFaults = perfectDns;
   /** Faults that have come about. */
   faultCount = 0;
+  /** When a name was last said not to exist, truly or not. */
+  readonly saidAbsentMs = new Map<string, number>();
   readonly #agenda: Agenda;
   readonly #random: SeededRandom;
   readonly #names = new Map<string, readonly string[]>();
+  readonly #mx = new Map<string, readonly MxRecord[]>();
   readonly #failsUntilMs = new Map<string, number>();
 
   constructor(agenda: Agenda, random: SeededRandom) {
@@ -45,19 +50,24 @@ export class SimulatedDns {
     this.#random = random;
   }
 
-  /** Canonical addresses of a name, replacing others; none: the name goes away (NXDOMAIN). */
+  /** Canonical addresses of a name, replacing others; none: it has none any more. */
   set(name: string, addresses: readonly string[]): void {
-    this.#names.set(name.toLowerCase(), addresses);
+    setOrDelete(this.#names, name.toLowerCase(), addresses);
+  }
+
+  /** The mail exchangers of a domain, replacing others. */
+  setMx(domain: string, records: readonly MxRecord[]): void {
+    setOrDelete(this.#mx, domain.toLowerCase(), records);
   }
 
   /** The resolver as one process sees it. */
   host(): SimulatedDnsHost {
     let isDead = false;
     return {
-      addresses: (name) =>
+      query: (name, type) =>
         new Promise((resolve) => {
           if (isDead) return;
-          const { answer, afterMs } = this.#answer(name.toLowerCase());
+          const { answer, afterMs } = this.#answer(name.toLowerCase(), type);
           this.#agenda.after(afterMs, () => {
             if (!isDead) resolve(answer);
           });
@@ -68,41 +78,52 @@ export class SimulatedDns {
     };
   }
 
-  #answer(name: string): { readonly answer: DnsAnswer; readonly afterMs: number } {
+  #answer<T extends DnsType>(
+    name: string,
+    type: T,
+  ): { readonly answer: DnsAnswer<DnsData[T]>; readonly afterMs: number } {
     const { latencyMs, servfailRate, timeoutRate, nxdomainRate, flapRate, flapMs } = this.faults;
     const random = this.#random;
     const afterMs = latencyMs === 0 ? 0 : random.below(latencyMs + 1);
     if (random.chance(flapRate)) this.#failsUntilMs.set(name, this.#agenda.nowMs + random.below(flapMs + 1));
     const isFlapping = flapRate > 0 && this.#agenda.nowMs < (this.#failsUntilMs.get(name) ?? 0);
-    const found = this.#found(name);
+    const found = this.#found(name, type);
     if (random.chance(timeoutRate)) {
       this.faultCount += 1;
-      return { answer: { kind: 'failed', code: 'ETIMEOUT' }, afterMs: timeoutMs };
+      return { answer: { kind: 'failed', code: 'TIMEOUT' }, afterMs: timeoutMs };
     }
-    const answer =
-      isFlapping || random.chance(servfailRate) ? servfail : random.chance(nxdomainRate) ? none : found;
+    const answer: DnsAnswer<DnsData[T]> =
+      isFlapping || random.chance(servfailRate) ? servfail : random.chance(nxdomainRate) ? absent : found;
     if (answer !== found) this.faultCount += 1;
+    if (answer.kind === 'none' && !answer.exists) this.saidAbsentMs.set(name, this.#agenda.nowMs);
     return { answer, afterMs };
   }
 
-  #found(name: string): DnsAnswer {
-    const addresses = this.#names.get(name) ?? [];
-    if (addresses.length === 0) return none;
-    const isIpv6 = (address: string): boolean => address.includes(':');
-    return {
-      kind: 'found',
-      addresses: [
-        ...this.#rotated(addresses.filter((address) => !isIpv6(address))),
-        ...this.#rotated(addresses.filter(isIpv6)),
-      ],
-    };
+  #found<T extends DnsType>(name: string, type: T): DnsAnswer<DnsData[T]> {
+    const records = this.#records(name, type) as readonly DnsData[T][];
+    if (records.length > 0) return { kind: 'found', records, ttlMs };
+    const exists = this.#names.has(name) || this.#mx.has(name);
+    return exists ? { kind: 'none', exists, ttlMs: negativeTtlMs } : absent;
   }
 
-  #rotated(addresses: readonly string[]): readonly string[] {
-    if (addresses.length < 2) return addresses;
-    const by = this.#random.below(addresses.length);
-    return [...addresses.slice(by), ...addresses.slice(0, by)];
+  #records(name: string, type: DnsType): readonly (string | MxRecord)[] {
+    if (type === 'MX') return this.#rotated(this.#mx.get(name) ?? []);
+    const addresses = this.#names.get(name) ?? [];
+    return this.#rotated(addresses.filter((address) => address.includes(':') === (type === 'AAAA')));
   }
+
+  #rotated<T>(records: readonly T[]): readonly T[] {
+    if (records.length < 2) return records;
+    const by = this.#random.below(records.length);
+    return [...records.slice(by), ...records.slice(0, by)];
+  }
+}
+
+const absent: DnsAnswer<never> = { kind: 'none', exists: false, ttlMs: negativeTtlMs };
+
+function setOrDelete<T>(map: Map<string, readonly T[]>, key: string, values: readonly T[]): void {
+  if (values.length === 0) map.delete(key);
+  else map.set(key, values);
 }
 
 export interface SimulatedDnsHost extends Dns {

@@ -2,11 +2,11 @@ import cluster from 'node:cluster';
 import { systemClock } from '../base/node/clock.ts';
 import { systemDigest } from '../base/node/digest.ts';
 import { systemDisk } from '../base/node/disk.ts';
-import { systemDns } from '../base/node/dns.ts';
 import { openLog, type SystemLog, standardErrorLog } from '../base/node/log.ts';
 import { systemNet } from '../base/node/net.ts';
 import { systemRandom } from '../base/node/random.ts';
 import { scratchFile } from '../base/node/scratch.ts';
+import { configuredDns } from '../config/node/configuredDns.ts';
 import { Engine } from '../engine/engine.ts';
 import { PoisonGuard, suspectFile } from '../engine/poisonGuard.ts';
 import type { Watermark } from '../message/batchPosition.ts';
@@ -86,7 +86,7 @@ class EngineProcess {
           random: systemRandom(),
           disk: systemDisk(),
           net: systemNet(),
-          dns: systemDns(),
+          dns: configuredDns(config),
           digest: systemDigest(),
           log,
         },
