@@ -1,5 +1,6 @@
-import type { QueueName } from '../src/message/names.ts';
+import { domainDefaults } from '../src/config/config.ts';
 import { wholeShare } from '../src/queue/limitShares.ts';
+import type { QueueConnection } from '../src/queue/schedule.ts';
 import { Scheduler } from '../src/queue/scheduler.ts';
 
 /*
@@ -8,6 +9,7 @@ import { Scheduler } from '../src/queue/scheduler.ts';
  */
 
 const settings = {
+  ...domainDefaults,
   maxSmtpOut: 20,
   retryAfterMs: [600_000],
   retryRecipientsAfterMs: 600_000,
@@ -43,7 +45,7 @@ function run(messages: number, queues: number, recipientsPerMessage: number): vo
   const { recipients, tableBytes } = scheduler.counts();
   const used = usedBytes() - before;
 
-  const open: QueueName[] = [];
+  const open: QueueConnection[] = [];
   /** As the engine does: a connection takes until there is nothing; every event is followed by a step. */
   const cycle = (settlement: 'deferred' | 'delivered'): number => {
     const start = performance.now();

@@ -22,6 +22,7 @@ import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
 import { type ListenerCounts, Receptions } from './reception.ts';
 import { Routes } from './routes.ts';
+import { queueSettings, vmtaSettings } from './schedulerSettings.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
 import { Submissions } from './submissions.ts';
 
@@ -137,16 +138,8 @@ export class Engine {
     this.#quarantine = new Quarantine(spool);
     const routing = compileRouting(config);
     this.#scheduler = new parts.Scheduler({
-      settingsFor: (domain, vmta) => {
-        const settings = settingsFor(domain, vmta);
-        return {
-          maxSmtpOut: settings.maxSmtpOut.value,
-          retryAfterMs: settings.retryAfterMs.value,
-          retryRecipientsAfterMs: settings.retryRecipientsAfterMs.value,
-          bounceAfterMs: settings.bounceAfterMs.value,
-          maxRcptPerMessage: settings.maxRcptPerMessage.value,
-        };
-      },
+      settingsFor: queueSettings(settingsFor),
+      vmtaFor: vmtaSettings(config, routing),
       connectionLeases: wholeShare(config.totalMaxSmtpOut.value),
     });
     const submissions = new Submissions({
@@ -362,7 +355,8 @@ export class Engine {
       attempts: 0,
       nextTryInMs: 0,
     }));
-    const owed = { id, location, vmta, ageMs: 0, recipients };
+    const { sizeBytes } = content;
+    const owed = { id, location, sizeBytes, vmta, ageMs: 0, recipients };
     const handle = this.#scheduler.add(owed, this.#ports.clock.monotonicMs());
     this.#held.hold(handle, { envelope, content });
     this.#sendings.changed();

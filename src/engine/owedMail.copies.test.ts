@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { Clock } from '../base/ports.ts';
+import { domainDefaults } from '../config/config.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { wholeShare } from '../queue/limitShares.ts';
 import { Scheduler } from '../queue/scheduler.ts';
@@ -19,6 +20,7 @@ let logged: string[];
 
 beforeEach(() => {
   const settings = {
+    ...domainDefaults,
     maxSmtpOut: 1,
     retryAfterMs: [100],
     retryRecipientsAfterMs: 50,

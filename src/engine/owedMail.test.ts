@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
+import { domainDefaults } from '../config/config.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import { wholeShare } from '../queue/limitShares.ts';
 import { Scheduler } from '../queue/scheduler.ts';
@@ -35,6 +36,7 @@ let mail: EngineMail;
 beforeEach(() => {
   holds = [];
   const settings = {
+    ...domainDefaults,
     maxSmtpOut: 1,
     retryAfterMs: [1000],
     retryRecipientsAfterMs: 1000,

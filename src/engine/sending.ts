@@ -44,6 +44,10 @@ export interface SendingSetup extends SendingPorts {
   /** Its slot is free; `wasOpened`: after `opened`. */
   closed(sending: Sending, wasOpened: boolean): void;
   take(sending: Sending): Batch | 'wait' | 'close';
+  /** Whether it may try another endpoint after one that failed: max-connect-rate counts that, too. */
+  connectAgain(sending: Sending): boolean;
+  /** Every recipient has been named, and the content follows. */
+  contentBegins(batch: Batch, transaction: DeliveryTransaction): void;
   held(batch: Batch): HeldMessage | undefined;
   load(batch: Batch): Promise<HeldMessage | SpoolReadFailure>;
   unreadable(batch: Batch, failure: SpoolReadFailure): void;
@@ -241,6 +245,7 @@ export class Sending implements ConnectionEvents, Outgoing {
       const effect = effects[i]!;
       if (effect.kind === 'send') {
         chunks.push(...effect.chunks);
+        if (effect.of === 'content') this.#contentBegins();
         this.#logSent(effect);
         if (effect.endsWrite) this.#connection?.write(chunks.splice(0));
       } else if (effect.kind === 'settled') this.#settled(effect);
@@ -250,6 +255,12 @@ export class Sending implements ConnectionEvents, Outgoing {
     }
     if (chunks.length > 0) this.#connection?.write(chunks);
     this.#setup.changed();
+  }
+
+  /** Of the transaction that was handed over last: the next one waits for this. */
+  #contentBegins(): void {
+    const last = [...this.#carried].at(-1);
+    if (last !== undefined) this.#setup.contentBegins(last[1].batch, last[0]);
   }
 
   #ready(): readonly ClientEffect[] {
@@ -342,7 +353,8 @@ export class Sending implements ConnectionEvents, Outgoing {
       this.#log('delivery.disconnected', { failure: this.#failure });
     }
     if (this.#session !== session) return;
-    if (this.#state === 'opening' && this.#nextEndpoint < this.#plan.length) {
+    const hasNext = this.#state === 'opening' && this.#nextEndpoint < this.#plan.length;
+    if (hasNext && this.#setup.connectAgain(this)) {
       this.#connection = undefined;
       this.#tryNext();
       return;

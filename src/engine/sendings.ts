@@ -17,7 +17,13 @@ import {
 import type { Envelope } from '../message/envelope.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { isInvalidVirtualMta, type QueueName, splitQueueName } from '../message/names.ts';
-import type { Batch, ExpiredRecipient, QueueRetryClock, Settlement } from '../queue/schedule.ts';
+import type {
+  Batch,
+  ExpiredRecipient,
+  QueueConnection,
+  QueueRetryClock,
+  Settlement,
+} from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
@@ -52,7 +58,7 @@ const settlements: Readonly<Record<RecipientResult['kind'], Settlement>> = {
   delivered: 'delivered',
   failed: 'failed',
   deferred: 'deferred',
-  notAttempted: 'returned',
+  notAttempted: 'unheard',
 };
 
 /** The outbound side of an engine: starts what the scheduler says may start, and tells it what came of it. */
@@ -65,6 +71,8 @@ export class Sendings implements SendingSetup, BouncingSetup {
   readonly counts: OutcomeCounts = { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 };
   readonly #parts: SendingParts;
   readonly #open = new Map<QueueName, Set<Outgoing>>();
+  /** What each is to the scheduler. */
+  readonly #connections = new Map<Outgoing, QueueConnection>();
   /** Why a queue failed last; gone with its next delivery. */
   readonly #lastErrors = new Map<QueueName, string>();
   #turn = 0;
@@ -156,47 +164,55 @@ export class Sendings implements SendingSetup, BouncingSetup {
     // Without durable outcomes every delivery would be one to repeat (architecture 5).
     if (this.#isStalled(nowMs)) return;
     const { open, offer, close, expired, retryClocks, wakeAtMs } = scheduler.step(nowMs);
-    for (const queue of open) this.#start(queue);
-    for (const queue of offer) this.#idleOf(queue)?.offer();
-    for (const queue of close) this.#idleOf(queue)?.quit();
+    for (const connection of open) this.#start(connection);
+    for (const connection of offer) this.#idleOf(connection)?.offer();
+    for (const connection of close) this.#idleOf(connection)?.quit();
     for (const recipient of expired) this.#expire(recipient);
     for (const clock of retryClocks) this.#rememberRetry(clock);
     this.#wakeAt(wakeAtMs, nowMs);
   }
 
-  #start(queue: QueueName): void {
+  #start(connection: QueueConnection): void {
+    const { queue } = connection;
     const { vmta } = splitQueueName(queue);
     if (isInvalidVirtualMta(vmta)) {
-      this.#bounceQueue(queue, noSuchVirtualMta);
+      this.#bounceQueue(connection, noSuchVirtualMta);
       return;
     }
-    const sourceHost = this.#parts.routing.nextSourceHost(vmta);
+    const sourceHost = this.#parts.routing.sourceHosts(vmta)[connection.sourceHost];
     if (sourceHost === undefined) {
       this.#failQueue(queue, { status: '4.3.5', diagnostic: 'its virtual MTA is not configured any more' });
-      this.#parts.scheduler.connectionAbandoned(queue, this.clock.monotonicMs());
+      this.#parts.scheduler.connectionAbandoned(connection, this.clock.monotonicMs());
       return;
     }
     const sending = new Sending(this, queue, sourceHost);
-    this.#remember(sending);
+    this.#remember(sending, connection);
     void sending.start(this.#turn++);
   }
 
-  #remember(outgoing: Outgoing): void {
+  #remember(outgoing: Outgoing, connection: QueueConnection): void {
+    this.#connections.set(outgoing, connection);
     const known = this.#open.get(outgoing.queue);
     if (known === undefined) this.#open.set(outgoing.queue, new Set([outgoing]));
     else known.add(outgoing);
   }
 
   /** All that this queue holds fails. */
-  #bounceQueue(queue: QueueName, cause: LocalCause, leastAgeMs = 0): void {
-    const bouncing = new Bouncing(this, queue, cause, leastAgeMs);
-    this.#remember(bouncing);
+  #bounceQueue(connection: QueueConnection, cause: LocalCause, leastAgeMs = 0): void {
+    const bouncing = new Bouncing(this, connection.queue, cause, leastAgeMs);
+    this.#remember(bouncing, connection);
     bouncing.start();
   }
 
-  #idleOf(queue: QueueName): Outgoing | undefined {
-    for (const sending of this.#open.get(queue) ?? []) if (sending.isIdle) return sending;
+  #idleOf({ queue, sourceHost }: QueueConnection): Outgoing | undefined {
+    for (const sending of this.#open.get(queue) ?? []) {
+      if (sending.isIdle && this.#connectionOf(sending).sourceHost === sourceHost) return sending;
+    }
     return undefined;
+  }
+
+  #connectionOf(outgoing: Outgoing): QueueConnection {
+    return this.#connections.get(outgoing)!;
   }
 
   /** With an interval in bounce-upon-no-mx who waits longer than that for a domain without MX fails. */
@@ -219,13 +235,14 @@ export class Sendings implements SendingSetup, BouncingSetup {
     const { queue } = sending;
     const cause = { status, diagnostic };
     if (means !== 'bounce') {
-      this.#failQueue(queue, cause);
+      this.#failQueue(queue, cause, means === 'dnsError' ? 'dns' : 'remote');
       this.closed(sending, false);
       return;
     }
+    const connection = this.#connectionOf(sending);
     this.#forget(sending);
     this.log.write('info', 'delivery.unroutable', { queue, ...cause });
-    this.#bounceQueue(queue, cause, leastAgeMs);
+    this.#bounceQueue(connection, cause, leastAgeMs);
     this.changed();
   }
 
@@ -241,7 +258,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   }
 
   opened(sending: Outgoing): void {
-    this.#parts.scheduler.connectionOpened(sending.queue, this.clock.monotonicMs());
+    this.#parts.scheduler.connectionOpened(this.#connectionOf(sending), this.clock.monotonicMs());
   }
 
   failed(sending: Sending, cause: LocalCause): void {
@@ -251,9 +268,10 @@ export class Sendings implements SendingSetup, BouncingSetup {
   closed(sending: Outgoing, wasOpened: boolean): void {
     const { scheduler } = this.#parts;
     const nowMs = this.clock.monotonicMs();
+    const connection = this.#connectionOf(sending);
     this.#forget(sending);
-    if (wasOpened) scheduler.connectionClosed(sending.queue, nowMs);
-    else scheduler.connectionAbandoned(sending.queue, nowMs);
+    if (wasOpened) scheduler.connectionClosed(connection, nowMs);
+    else scheduler.connectionAbandoned(connection, nowMs);
     this.changed();
   }
 
@@ -261,7 +279,16 @@ export class Sendings implements SendingSetup, BouncingSetup {
     if (this.#isStopping) return 'close';
     const nowMs = this.clock.monotonicMs();
     if (this.#isStalled(nowMs)) return 'wait';
-    return this.#parts.scheduler.take(sending.queue, nowMs);
+    return this.#parts.scheduler.take(this.#connectionOf(sending), nowMs);
+  }
+
+  connectAgain(sending: Sending): boolean {
+    return this.#parts.scheduler.connectAgain(this.#connectionOf(sending), this.clock.monotonicMs());
+  }
+
+  contentBegins(batch: Batch, transaction: DeliveryTransaction): void {
+    const sizeBytes = transferSizeBytes(transaction);
+    this.#parts.scheduler.contentBegins(batch, sizeBytes, this.clock.monotonicMs());
   }
 
   held(batch: Batch): HeldMessage | undefined {
@@ -397,8 +424,8 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.#parts.spool.putQueueState({ queue, retryStep, retryAtMs });
   }
 
-  #failQueue(queue: QueueName, cause: LocalCause): void {
-    const { retryStep, retryInMs } = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs());
+  #failQueue(queue: QueueName, cause: LocalCause, of: 'remote' | 'dns' = 'remote'): void {
+    const { retryStep, retryInMs } = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs(), of);
     this.#lastErrors.set(queue, cause.diagnostic);
     this.log.write('info', 'delivery.queueFailed', { queue, ...cause, retryStep, retryInMs });
   }
@@ -412,6 +439,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   }
 
   #forget(sending: Outgoing): void {
+    this.#connections.delete(sending);
     const sendings = this.#open.get(sending.queue);
     sendings?.delete(sending);
     if (sendings?.size === 0) this.#open.delete(sending.queue);

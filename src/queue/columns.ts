@@ -7,7 +7,7 @@ export const none = -1;
 
 const firstCapacity = 1024;
 
-/** One row a message that is still owed somewhere: 40 bytes. A freed row is linked through `live`. */
+/** One row a message that is still owed somewhere: 44 bytes. A freed row is linked through `live`. */
 export class MessageTable {
   epoch = new Uint32Array(firstCapacity);
   sequence = new Float64Array(firstCapacity);
@@ -15,6 +15,8 @@ export class MessageTable {
   segment = new Uint32Array(firstCapacity);
   recordAt = new Float64Array(firstCapacity);
   recordBytes = new Uint32Array(firstCapacity);
+  /** Of the content, octets, as far as 32 bits tell. */
+  sizeBytes = new Uint32Array(firstCapacity);
   /** Monotonic; negative for mail older than the process. */
   queuedAtMs = new Float64Array(firstCapacity);
   /** Recipients still owed. */
@@ -65,7 +67,7 @@ export class MessageTable {
   }
 
   bytes(): number {
-    return this.live.length * 40;
+    return this.live.length * 44;
   }
 
   #grow(): void {
@@ -74,6 +76,7 @@ export class MessageTable {
     this.segment = doubled(this.segment);
     this.recordAt = doubled(this.recordAt);
     this.recordBytes = doubled(this.recordBytes);
+    this.sizeBytes = doubled(this.sizeBytes);
     this.queuedAtMs = doubled(this.queuedAtMs);
     this.live = doubled(this.live);
   }

@@ -1,3 +1,4 @@
+import type { Rate } from '../config/config.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
@@ -8,6 +9,8 @@ export type MessageHandle = number;
 export interface OwedMessage {
   readonly id: MessageId;
   readonly location: SpoolLocation;
+  /** Of its content, octets, for data rates; undefined: not known before it is delivered. */
+  readonly sizeBytes?: number;
   readonly vmta: string;
   /** Since it was queued. */
   readonly ageMs: number;
@@ -46,26 +49,48 @@ export interface ExpiredRecipient {
   readonly attempts: number;
 }
 
+/** One of a queue's connections from a local address. Those are alike: nobody needs to know which one it is. */
+export interface QueueConnection {
+  readonly queue: QueueName;
+  /** Place among the source hosts of its virtual MTA. */
+  readonly sourceHost: number;
+}
+
+export type QueueMode = 'normal' | 'backoff';
+
+/** Why a queue is in another mode now: it was asked for, or the time, a delivery, the last address decided. */
+export type ModeCause = 'asked' | 'time' | 'delivery' | 'sources';
+
+export interface ModeChange {
+  readonly queue: QueueName;
+  readonly mode: QueueMode;
+  readonly cause: ModeCause;
+}
+
 export interface Step {
   /** Connections to open, one entry each. They count as opening from now on. */
-  readonly open: readonly QueueName[];
+  readonly open: readonly QueueConnection[];
   /** Idle connections that should `take`, one entry each; repeated by every step until they do. */
-  readonly offer: readonly QueueName[];
-  /** Idle connections to close because another queue waits for their slot, one entry each. */
-  readonly close: readonly QueueName[];
+  readonly offer: readonly QueueConnection[];
+  /** Idle connections to close: another queue waits for their slot, or their address is disabled. */
+  readonly close: readonly QueueConnection[];
   /** Each recipient once. */
   readonly expired: readonly ExpiredRecipient[];
   /** Of queues whose retry clock began, ended or was forgotten since the last step, in that order. */
   readonly retryClocks: readonly QueueRetryClock[];
+  /** Since the last step, in that order. */
+  readonly modes: readonly ModeChange[];
+  /** Queues whose last local address was disabled since the last step: nothing starts there. */
+  readonly withoutSource: readonly QueueName[];
   /** When to step again if nothing happens before; Infinity: nothing to wait for. */
   readonly wakeAtMs: number;
 }
 
 /**
- * `returned`: the connection died before the recipient was attempted. `withdrawn`: it is not this scheduler's
- * any more, though it has no outcome.
+ * `returned`: the recipient was not attempted. `unheard`: the same, but the remote may have been told of it,
+ * so it counts for rates. `withdrawn`: it is not this scheduler's any more, though it has no outcome.
  */
-export type Settlement = 'delivered' | 'failed' | 'deferred' | 'returned' | 'withdrawn';
+export type Settlement = 'delivered' | 'failed' | 'deferred' | 'returned' | 'unheard' | 'withdrawn';
 
 export interface Settled {
   /** Made so far, this one included. */
@@ -103,6 +128,7 @@ export interface QueueRetryClock extends RetryClock {
 
 export interface QueueSummary extends RetryClock {
   readonly name: QueueName;
+  readonly mode: QueueMode;
   /** ready + waiting + inDelivery. */
   readonly recipients: number;
   readonly ready: number;
@@ -111,6 +137,20 @@ export interface QueueSummary extends RetryClock {
   readonly inDelivery: number;
   /** Opening ones included. */
   readonly connections: number;
+}
+
+/** One thing that keeps a queue from starting more now. */
+export interface Hold {
+  /** The directive that says so, or what else it is: `mail` (none is ready), `disable-source-ip`. */
+  readonly limit: string;
+  /** Whose it is: `max-smtp-out` may be the queue's or its virtual MTA's. */
+  readonly scope: 'queue' | 'address' | 'virtual-mta' | 'total';
+  /** As configured: a count, a rate, or milliseconds. */
+  readonly value?: number | NonNullable<Rate>;
+  /** For limits of one local address. */
+  readonly address?: string;
+  /** Until then if nothing happens before, monotonic; Infinity or none: until something happens. */
+  readonly untilMs?: number;
 }
 
 export interface SchedulerCounts {

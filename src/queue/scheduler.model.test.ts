@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { domainDefaults } from '../config/config.ts';
 import { type QueueName, queueName } from '../message/names.ts';
 import { wholeShare } from './limitShares.ts';
 import type { QueueSettings } from './queue.ts';
-import type { Batch, Settlement, Step } from './schedule.ts';
+import type { Batch, QueueConnection, Settlement, Step } from './schedule.ts';
 import { Scheduler } from './scheduler.ts';
 
 /*
@@ -12,6 +13,7 @@ import { Scheduler } from './scheduler.ts';
  */
 
 const settings: QueueSettings = {
+  ...domainDefaults,
   maxSmtpOut: 2,
   retryAfterMs: [10, 30],
   retryRecipientsAfterMs: 7,
@@ -39,6 +41,10 @@ interface ModelConnection {
   state: 'opening' | 'open' | 'closing';
   batch: Batch | undefined;
   left: number[];
+}
+
+function at({ queue }: ModelConnection): QueueConnection {
+  return { queue, sourceHost: 0 };
 }
 
 interface ModelQueue {
@@ -119,15 +125,15 @@ class Model {
 
   opened(connection: ModelConnection): void {
     connection.state = 'open';
-    this.scheduler.connectionOpened(connection.queue, this.nowMs);
+    this.scheduler.connectionOpened(at(connection), this.nowMs);
   }
 
   /** Whatever is still under way on it was not attempted. */
   end(connection: ModelConnection): void {
     for (const index of [...connection.left]) this.settle(connection, index, 'returned');
     this.connections.splice(this.connections.indexOf(connection), 1);
-    if (connection.state === 'opening') this.scheduler.connectionAbandoned(connection.queue, this.nowMs);
-    else this.scheduler.connectionClosed(connection.queue, this.nowMs);
+    if (connection.state === 'opening') this.scheduler.connectionAbandoned(at(connection), this.nowMs);
+    else this.scheduler.connectionClosed(at(connection), this.nowMs);
     this.#forgetQueues();
   }
 
@@ -136,7 +142,7 @@ class Model {
     const ready = this.#readyOf(queue).filter(({ deadlineMs }) => deadlineMs > this.nowMs);
     const first = ready.toSorted((x, y) => x.rank - y.rank)[0];
     const mayTake = first !== undefined && this.#clock(queue).retryAtMs === 0;
-    const answer = this.scheduler.take(queue, this.nowMs);
+    const answer = this.scheduler.take(at(connection), this.nowMs);
     if (answer === 'close') {
       expect(this.connections.length, 'told to close only when the total binds').toBe(totalMaxSmtpOut);
       connection.state = 'closing';
@@ -169,7 +175,7 @@ class Model {
       (one) => one.sequence === batch.id.sequence && one.index === index,
     )!;
     expect(recipient.place).toBe('inDelivery');
-    if (settlement !== 'returned') recipient.attempts++;
+    if (settlement !== 'returned' && settlement !== 'unheard') recipient.attempts++;
     expect(settled.attempts).toBe(recipient.attempts);
     if (settlement === 'delivered') this.#clock(batch.queue).retryStep = 0;
     if (settlement === 'delivered' || settlement === 'failed') {
@@ -204,7 +210,7 @@ class Model {
   }
 
   #checkOpened(step: Step): void {
-    for (const queue of step.open) {
+    for (const { queue } of step.open) {
       expect(this.#wants(queue), 'opened only where another connection has something to take').toBe(true);
       this.connections.push({ queue, state: 'opening', batch: undefined, left: [] });
       expect(this.connections.length, 'total-max-smtp-out').toBeLessThanOrEqual(totalMaxSmtpOut);
@@ -216,14 +222,14 @@ class Model {
 
   #checkOffered(step: Step): void {
     for (const queue of this.#queues.keys()) {
-      const offers = step.offer.filter((name) => name === queue).length;
+      const offers = step.offer.filter((one) => one.queue === queue).length;
       const possible = this.#runnable(queue) ? Math.min(this.#idle(queue), this.#batchesLeast(queue)) : 0;
       expect(offers, 'an offer for each idle connection that has something to take').toBe(possible);
     }
   }
 
   #checkClosed(step: Step): void {
-    for (const queue of step.close) {
+    for (const { queue } of step.close) {
       expect(this.connections.length).toBe(totalMaxSmtpOut);
       expect(this.#runnable(queue)).toBe(false);
       const idle = this.connections.find((one) => one.queue === queue && this.#isIdle(one));
@@ -261,6 +267,7 @@ class Model {
         this.recipients.filter((one) => one.queue === queue && one.place === place).length;
       expect(summary).toEqual({
         name: queue,
+        mode: 'normal',
         recipients: here('ready') + here('waiting') + here('inDelivery'),
         ready: here('ready'),
         waiting: here('waiting'),
@@ -364,7 +371,14 @@ const move = fc.oneof(
     kind: fc.constant('settle' as const),
     pick: fc.nat(),
     recipient: fc.nat(),
-    settlement: fc.constantFrom<Settlement>('delivered', 'failed', 'deferred', 'deferred', 'returned'),
+    settlement: fc.constantFrom<Settlement>(
+      'delivered',
+      'failed',
+      'deferred',
+      'deferred',
+      'returned',
+      'unheard',
+    ),
   }),
   fc.record({ kind: fc.constant('queueFailed' as const), domain: fc.nat(2) }),
   fc.record({ kind: fc.constant('step' as const) }),

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
+import { domainDefaults } from '../config/config.ts';
 import { type QueueName, queueName } from '../message/names.ts';
 import { type LimitShares, wholeShare } from './limitShares.ts';
 import type { QueueSettings } from './queue.ts';
-import type { Batch, QueueSummary, Settlement } from './schedule.ts';
+import type { Batch, QueueConnection, QueueSummary, Settlement, Step } from './schedule.ts';
 import { Scheduler } from './scheduler.ts';
 
 const usual: QueueSettings = {
+  ...domainDefaults,
   maxSmtpOut: 2,
   retryAfterMs: [100, 300],
   retryRecipientsAfterMs: 50,
@@ -17,6 +19,12 @@ const b = queueName('b.example', 'v');
 
 function setUp(settings: Partial<QueueSettings> = {}, leases: LimitShares = wholeShare(100)): Harness {
   return new Harness(settings, leases);
+}
+
+interface NamedStep extends Omit<Step, 'open' | 'offer' | 'close'> {
+  readonly open: readonly QueueName[];
+  readonly offer: readonly QueueName[];
+  readonly close: readonly QueueName[];
 }
 
 class Harness {
@@ -55,13 +63,37 @@ class Harness {
 
   /** Steps, and opens what it asks for. */
   connect(nowMs: number): readonly QueueName[] {
-    const { open } = this.scheduler.step(nowMs);
-    for (const name of open) this.scheduler.connectionOpened(name, nowMs);
+    const { open } = this.step(nowMs);
+    for (const name of open) this.opened(name, nowMs);
     return open;
   }
 
+  /** What the scheduler says, connections by the names of their queues. */
+  step(nowMs: number): NamedStep {
+    const step = this.scheduler.step(nowMs);
+    const names = (connections: readonly QueueConnection[]): QueueName[] =>
+      connections.map(({ queue }) => queue);
+    return { ...step, open: names(step.open), offer: names(step.offer), close: names(step.close) };
+  }
+
+  opened(queue: QueueName, nowMs: number): void {
+    this.scheduler.connectionOpened({ queue, sourceHost: 0 }, nowMs);
+  }
+
+  abandoned(queue: QueueName, nowMs: number): void {
+    this.scheduler.connectionAbandoned({ queue, sourceHost: 0 }, nowMs);
+  }
+
+  closed(queue: QueueName, nowMs: number): void {
+    this.scheduler.connectionClosed({ queue, sourceHost: 0 }, nowMs);
+  }
+
+  tryTake(queue: QueueName, nowMs: number): Batch | 'wait' | 'close' {
+    return this.scheduler.take({ queue, sourceHost: 0 }, nowMs);
+  }
+
   take(name: QueueName, nowMs: number): Batch {
-    const batch = this.scheduler.take(name, nowMs);
+    const batch = this.tryTake(name, nowMs);
     if (typeof batch === 'string') throw new Error(`expected a batch, was told to ${batch}`);
     return batch;
   }
@@ -94,11 +126,11 @@ test('a queue that fails waits the steps of retry-after in turn, and the last on
   const waits: number[] = [];
   let nowMs = 0;
   for (let failure = 0; failure < 3; failure++) {
-    const [name] = h.scheduler.step(nowMs).open;
+    const [name] = h.step(nowMs).open;
     expect(name).toBe(a);
     const { retryInMs } = h.scheduler.queueFailed(a, nowMs);
-    h.scheduler.connectionAbandoned(a, nowMs);
-    expect(h.scheduler.step(nowMs + retryInMs - 1)).toMatchObject({ open: [], wakeAtMs: nowMs + retryInMs });
+    h.abandoned(a, nowMs);
+    expect(h.step(nowMs + retryInMs - 1)).toMatchObject({ open: [], wakeAtMs: nowMs + retryInMs });
     waits.push(retryInMs);
     nowMs += retryInMs;
   }
@@ -109,7 +141,7 @@ test('connections of one queue that fail together are one failure', () => {
   const h = setUp();
   h.add('a', 0);
   h.add('a', 0);
-  expect(h.scheduler.step(0).open).toEqual([a, a]);
+  expect(h.step(0).open).toEqual([a, a]);
   expect(h.scheduler.queueFailed(a, 0)).toEqual({ retryStep: 1, retryInMs: 100 });
   expect(h.scheduler.queueFailed(a, 30)).toEqual({ retryStep: 1, retryInMs: 70 });
 });
@@ -119,7 +151,7 @@ test('any delivery takes the retry clock back to its first step; other outcomes 
   h.add('aaa', 0);
   h.connect(0);
   h.scheduler.queueFailed(a, 0);
-  h.scheduler.step(100);
+  h.step(100);
   const batch = h.take(a, 100);
   h.scheduler.settle(batch, 0, 'deferred', 100);
   h.scheduler.settle(batch, 1, 'failed', 100);
@@ -134,9 +166,9 @@ test('a queue in retry opens nothing, and its open connections get nothing', () 
   h.add('a', 0);
   h.connect(0);
   h.scheduler.queueFailed(a, 0);
-  expect(h.scheduler.take(a, 0)).toBe('wait');
-  expect(h.scheduler.step(99)).toMatchObject({ open: [], offer: [] });
-  expect(h.scheduler.step(100)).toMatchObject({ open: [], offer: [a] });
+  expect(h.tryTake(a, 0)).toBe('wait');
+  expect(h.step(99)).toMatchObject({ open: [], offer: [] });
+  expect(h.step(100)).toMatchObject({ open: [], offer: [a] });
 });
 
 test('new mail joins a queue in retry without waking it', () => {
@@ -144,8 +176,8 @@ test('new mail joins a queue in retry without waking it', () => {
   h.add('a', 0);
   h.scheduler.queueFailed(a, 0);
   h.add('a', 10);
-  expect(h.scheduler.step(10)).toMatchObject({ open: [], wakeAtMs: 100 });
-  expect(h.scheduler.step(100).open).toEqual([a, a]);
+  expect(h.step(10)).toMatchObject({ open: [], wakeAtMs: 100 });
+  expect(h.step(100).open).toEqual([a, a]);
 });
 
 test('a deferred recipient waits retry-recipients-after beside the queue, which goes on', () => {
@@ -156,29 +188,29 @@ test('a deferred recipient waits retry-recipients-after beside the queue, which 
   const first = h.take(a, 0);
   expect(h.scheduler.settle(first, 0, 'deferred', 5)).toMatchObject({ attempts: 1, nextTryInMs: 50 });
   expect(h.take(a, 5).id.sequence).toBe(second);
-  expect(h.scheduler.take(a, 54)).toBe('wait');
+  expect(h.tryTake(a, 54)).toBe('wait');
   expect(h.queue(a, 54)).toMatchObject({ recipients: 2, waiting: 1, inDelivery: 1, ready: 0 });
-  expect(h.scheduler.step(54).wakeAtMs).toBe(55);
-  expect(h.scheduler.step(55).offer).toEqual([a]);
+  expect(h.step(54).wakeAtMs).toBe(55);
+  expect(h.step(55).offer).toEqual([a]);
   expect(h.take(a, 55)).toMatchObject({ id: first.id, attempts: [1] });
 });
 
 test('a recipient expires at bounce-after while it is ready', () => {
   const h = setUp({ maxSmtpOut: 0 });
   h.add('a', 5, { ageMs: 400, attempts: 2 });
-  expect(h.scheduler.step(5)).toMatchObject({ open: [], expired: [], wakeAtMs: 605 });
-  expect(h.scheduler.step(605).expired).toMatchObject([
+  expect(h.step(5)).toMatchObject({ open: [], expired: [], wakeAtMs: 605 });
+  expect(h.step(605).expired).toMatchObject([
     { queue: a, id: { epoch: 3, sequence: 0 }, recipientIndex: 0, attempts: 2 },
   ]);
-  expect(h.scheduler.step(605)).toMatchObject({ expired: [], wakeAtMs: Number.POSITIVE_INFINITY });
+  expect(h.step(605)).toMatchObject({ expired: [], wakeAtMs: Number.POSITIVE_INFINITY });
 });
 
 test('a recipient expires at bounce-after while its queue is in retry', () => {
   const h = setUp({ retryAfterMs: [5_000] });
   h.add('a', 0);
   h.scheduler.queueFailed(a, 0);
-  expect(h.scheduler.step(999)).toMatchObject({ expired: [], wakeAtMs: 1_000 });
-  expect(h.scheduler.step(1_000).expired).toHaveLength(1);
+  expect(h.step(999)).toMatchObject({ expired: [], wakeAtMs: 1_000 });
+  expect(h.step(1_000).expired).toHaveLength(1);
 });
 
 test('a recipient that waits expires at bounce-after, not at its next try', () => {
@@ -186,8 +218,8 @@ test('a recipient that waits expires at bounce-after, not at its next try', () =
   h.add('a', 0);
   h.connect(0);
   h.scheduler.settle(h.take(a, 700), 0, 'deferred', 700);
-  expect(h.scheduler.step(700).wakeAtMs).toBe(1_000);
-  expect(h.scheduler.step(1_000).expired).toMatchObject([{ attempts: 1 }]);
+  expect(h.step(700).wakeAtMs).toBe(1_000);
+  expect(h.step(1_000).expired).toMatchObject([{ attempts: 1 }]);
 });
 
 test('what is overdue when it is added expires in the next step and is never attempted', () => {
@@ -196,8 +228,8 @@ test('what is overdue when it is added expires in the next step and is never att
   h.connect(0);
   h.take(a, 0);
   h.add('a', 0, { ageMs: 1_000 });
-  expect(h.scheduler.take(a, 0)).toBe('wait');
-  expect(h.scheduler.step(0).expired).toMatchObject([{ id: { sequence: 1 } }]);
+  expect(h.tryTake(a, 0)).toBe('wait');
+  expect(h.step(0).expired).toMatchObject([{ id: { sequence: 1 } }]);
 });
 
 test('what became overdue since the last step is not attempted', () => {
@@ -206,7 +238,7 @@ test('what became overdue since the last step is not attempted', () => {
   const later = h.add('a', 500);
   h.connect(500);
   expect(h.take(a, 1_000).id.sequence).toBe(later);
-  expect(h.scheduler.step(1_000).expired).toMatchObject([{ id: { sequence: 0 } }]);
+  expect(h.step(1_000).expired).toMatchObject([{ id: { sequence: 0 } }]);
 });
 
 test('the attempt under way when bounce-after passes decides; if it defers, the recipient expires at once', () => {
@@ -214,11 +246,11 @@ test('the attempt under way when bounce-after passes decides; if it defers, the 
   h.add('aaa', 0);
   h.connect(0);
   const batch = h.take(a, 0);
-  expect(h.scheduler.step(2_000)).toMatchObject({ expired: [], wakeAtMs: Number.POSITIVE_INFINITY });
+  expect(h.step(2_000)).toMatchObject({ expired: [], wakeAtMs: Number.POSITIVE_INFINITY });
   h.scheduler.settle(batch, 0, 'delivered', 2_000);
   expect(h.scheduler.settle(batch, 1, 'deferred', 2_000)).toMatchObject({ attempts: 1, nextTryInMs: 0 });
   h.scheduler.settle(batch, 2, 'returned', 2_000);
-  expect(h.scheduler.step(2_000).expired).toMatchObject([
+  expect(h.step(2_000).expired).toMatchObject([
     { recipientIndex: 1, attempts: 1 },
     { recipientIndex: 2, attempts: 0 },
   ]);
@@ -249,19 +281,19 @@ test('recipients of one message that became ready at different times go out toge
   const batch = h.take(a, 0);
   h.scheduler.settle(batch, 0, 'deferred', 0);
   h.scheduler.settle(batch, 1, 'deferred', 20);
-  h.scheduler.step(50);
+  h.step(50);
   h.add('a', 60);
-  h.scheduler.step(70);
+  h.step(70);
   expect(h.take(a, 70)).toMatchObject({ id: { sequence: first }, recipientIndexes: [0, 1] });
 });
 
 test('max-smtp-out bounds the connections of a queue, opening ones included', () => {
   const h = setUp();
   for (let i = 0; i < 5; i++) h.add('a', 0);
-  expect(h.scheduler.step(0).open).toEqual([a, a]);
-  expect(h.scheduler.step(0).open).toEqual([]);
-  h.scheduler.connectionAbandoned(a, 0);
-  expect(h.scheduler.step(0).open).toEqual([a]);
+  expect(h.step(0).open).toEqual([a, a]);
+  expect(h.step(0).open).toEqual([]);
+  h.abandoned(a, 0);
+  expect(h.step(0).open).toEqual([a]);
 });
 
 test('a connection is opened only for batches that no opening or idle connection will take', () => {
@@ -272,7 +304,7 @@ test('a connection is opened only for batches that no opening or idle connection
   h.take(a, 0);
   h.add('a', 1);
   expect(h.connect(1)).toEqual([a]);
-  expect(h.scheduler.step(1)).toMatchObject({ open: [], offer: [a] });
+  expect(h.step(1)).toMatchObject({ open: [], offer: [a] });
 });
 
 test('an idle connection is offered mail that comes in or whose time has come', () => {
@@ -280,20 +312,20 @@ test('an idle connection is offered mail that comes in or whose time has come', 
   h.add('a', 0);
   h.connect(0);
   h.scheduler.settle(h.take(a, 0), 0, 'deferred', 0);
-  expect(h.scheduler.step(0)).toMatchObject({ open: [], offer: [], wakeAtMs: 50 });
-  expect(h.scheduler.step(50)).toMatchObject({ open: [], offer: [a] });
+  expect(h.step(0)).toMatchObject({ open: [], offer: [], wakeAtMs: 50 });
+  expect(h.step(50)).toMatchObject({ open: [], offer: [a] });
 });
 
 test('total-max-smtp-out bounds all queues together and is shared out in turn', () => {
   const h = setUp({ maxSmtpOut: 9 }, wholeShare(4));
   for (let i = 0; i < 9; i++) h.add('ab', 0);
-  expect(h.scheduler.step(0).open.toSorted()).toEqual([a, a, b, b]);
+  expect(h.step(0).open.toSorted()).toEqual([a, a, b, b]);
 });
 
 test('without a share of the connections nothing is opened: there is no minimum of one', () => {
   const h = setUp({}, wholeShare(0));
   h.add('a', 0);
-  expect(h.scheduler.step(0)).toMatchObject({ open: [], wakeAtMs: 1_000 });
+  expect(h.step(0)).toMatchObject({ open: [], wakeAtMs: 1_000 });
 });
 
 test('a freed slot goes to the queue without a connection before one that wants another', () => {
@@ -301,8 +333,8 @@ test('a freed slot goes to the queue without a connection before one that wants 
   for (let i = 0; i < 9; i++) h.add('a', 0);
   h.connect(0);
   h.add('b', 1);
-  h.scheduler.connectionClosed(a, 1);
-  expect(h.scheduler.step(1).open).toEqual([b]);
+  h.closed(a, 1);
+  expect(h.step(1).open).toEqual([b]);
 });
 
 test('an idle connection is closed once when another queue waits for its slot', () => {
@@ -310,16 +342,16 @@ test('an idle connection is closed once when another queue waits for its slot', 
   h.add('a', 0);
   h.connect(0);
   h.settleAll(h.take(a, 0), 'delivered', 0);
-  expect(h.scheduler.step(0)).toMatchObject({ close: [] });
+  expect(h.step(0)).toMatchObject({ close: [] });
   h.add('b', 1);
-  expect(h.scheduler.step(1)).toMatchObject({ open: [], close: [a] });
-  expect(h.scheduler.step(1)).toMatchObject({ open: [], close: [] });
+  expect(h.step(1)).toMatchObject({ open: [], close: [a] });
+  expect(h.step(1)).toMatchObject({ open: [], close: [] });
   h.add('c', 1);
-  expect(h.scheduler.take(a, 1)).toBe('close');
-  h.scheduler.connectionClosed(a, 1);
+  expect(h.tryTake(a, 1)).toBe('close');
+  h.closed(a, 1);
   expect(h.connect(1)).toEqual([b]);
   h.settleAll(h.take(b, 1), 'delivered', 1);
-  expect(h.scheduler.step(1)).toMatchObject({ open: [], close: [b] });
+  expect(h.step(1)).toMatchObject({ open: [], close: [b] });
 });
 
 test('no queue starves: with more busy queues than slots, each gets its turn', () => {
@@ -331,8 +363,8 @@ test('no queue starves: with more busy queues than slots, each gets its turn', (
   for (let nowMs = 0; nowMs < 20_000; nowMs += 100) {
     for (const name of h.connect(nowMs)) open.push(name);
     for (const name of open.splice(0)) {
-      const batch = h.scheduler.take(name, nowMs);
-      if (batch === 'close') h.scheduler.connectionClosed(name, nowMs);
+      const batch = h.tryTake(name, nowMs);
+      if (batch === 'close') h.closed(name, nowMs);
       else open.push(name);
       if (typeof batch === 'string') continue;
       served.set(name, (served.get(name) ?? 0) + 1);
@@ -348,29 +380,29 @@ test('a queue with many connections yields to one without; one at the average ke
   const h = setUp({ maxSmtpOut: 3, bounceAfterMs: 1e9 }, wholeShare(4));
   for (let i = 0; i < 9; i++) h.add('a', 0);
   for (let i = 0; i < 9; i++) h.add('b', 0);
-  h.scheduler.step(0);
-  for (let i = 0; i < 2; i++) h.scheduler.connectionOpened(a, 0);
-  for (let i = 0; i < 2; i++) h.scheduler.connectionOpened(b, 0);
-  h.scheduler.connectionClosed(b, 0);
+  h.step(0);
+  for (let i = 0; i < 2; i++) h.opened(a, 0);
+  for (let i = 0; i < 2; i++) h.opened(b, 0);
+  h.closed(b, 0);
   h.add('c', 0);
-  h.scheduler.step(0); // a 2, b 1, c opening
+  h.step(0); // a 2, b 1, c opening
   h.add('d', 1);
-  h.scheduler.step(1);
-  expect(h.scheduler.take(a, 1_000)).toMatchObject({ queue: a });
-  expect(h.scheduler.take(b, 1_001)).toMatchObject({ queue: b });
-  expect(h.scheduler.take(a, 1_001)).toBe('close');
+  h.step(1);
+  expect(h.tryTake(a, 1_000)).toMatchObject({ queue: a });
+  expect(h.tryTake(b, 1_001)).toMatchObject({ queue: b });
+  expect(h.tryTake(a, 1_001)).toBe('close');
 });
 
 test('an empty queue is dropped with its limits, but not while its retry clock runs', () => {
   const h = setUp({ bounceAfterMs: 150, retryAfterMs: [100, 300] });
   h.add('a', 0);
   h.scheduler.queueFailed(a, 0);
-  h.scheduler.step(100);
+  h.step(100);
   h.scheduler.queueFailed(a, 100);
-  h.scheduler.connectionAbandoned(a, 100);
-  h.scheduler.step(150);
+  h.abandoned(a, 100);
+  h.step(150);
   expect(h.queue(a, 150)).toMatchObject({ recipients: 0, retryStep: 2, retryInMs: 250 });
-  h.scheduler.step(400);
+  h.step(400);
   expect(h.scheduler.counts()).toMatchObject({ messages: 0, recipients: 0, queues: 0, connections: 0 });
   h.add('a', 400);
   expect(h.settingsAsked).toBe(2);
@@ -382,7 +414,7 @@ test('the retry clock survives a restart', () => {
   h.scheduler.restoreRetry({ queue: a, retryStep: 1, retryInMs: 60 }, 0);
   h.scheduler.restoreRetry({ queue: b, retryStep: 1, retryInMs: 60 }, 0);
   const rested = { queue: b, retryStep: 0, retryInMs: 0 };
-  expect(h.scheduler.step(0)).toMatchObject({ open: [], wakeAtMs: 60, retryClocks: [rested] });
+  expect(h.step(0)).toMatchObject({ open: [], wakeAtMs: 60, retryClocks: [rested] });
   expect(h.connect(60)).toEqual([a]);
   expect(h.scheduler.queueFailed(a, 60)).toEqual({ retryStep: 2, retryInMs: 300 });
 });
@@ -390,7 +422,7 @@ test('the retry clock survives a restart', () => {
 test('attempts and the next try of a recipient survive a restart', () => {
   const h = setUp();
   h.add('a', 0, { ageMs: 10, attempts: 3, nextTryInMs: 40 });
-  expect(h.scheduler.step(0)).toMatchObject({ open: [], wakeAtMs: 40 });
+  expect(h.step(0)).toMatchObject({ open: [], wakeAtMs: 40 });
   expect(h.connect(40)).toEqual([a]);
   expect(h.take(a, 40).attempts).toEqual([3]);
 });
@@ -401,7 +433,7 @@ test('a crowd that expires together is told in bounded steps, each recipient onc
   const told = new Set<string>();
   let steps = 0;
   for (let wakeAtMs = 1_000; wakeAtMs === 1_000; steps++) {
-    const step = h.scheduler.step(wakeAtMs);
+    const step = h.step(wakeAtMs);
     expect(step.expired.length).toBeLessThanOrEqual(10_000);
     for (const { id, recipientIndex } of step.expired) told.add(`${id.sequence} ${recipientIndex}`);
     wakeAtMs = step.wakeAtMs;

@@ -1,17 +1,25 @@
 import { assert } from '../base/assert.ts';
-import { type QueueName, queueName } from '../message/names.ts';
+import type { QueueName } from '../message/names.ts';
 import { MessageTable, none, RecipientTable } from './columns.ts';
 import { ConnectionSlots } from './connectionSlots.ts';
 import { deadlineMs, ExpiryCalendar } from './expiryCalendar.ts';
 import type { LimitShares } from './limitShares.ts';
-import { Queue, type QueueSettings } from './queue.ts';
+import { countNamed, countSettled, type OpenBatch, ratesOf } from './openBatch.ts';
+import type { Queue } from './queue.ts';
+import type { QueueHost } from './queueHost.ts';
+import { QueueModes } from './queueModes.ts';
+import { QueueRegistry, type RegistryOptions } from './queueRegistry.ts';
 import { joinReady, leaveReady } from './readyList.ts';
+import { RetryClocks, retryClock } from './retryClocks.ts';
 import type {
   Batch,
   ExpiredRecipient,
+  Hold,
   MessageHandle,
   OwedMessage,
   OwedRecipient,
+  QueueConnection,
+  QueueMode,
   QueueRetryClock,
   QueueSummary,
   RetryClock,
@@ -22,10 +30,9 @@ import type {
 } from './schedule.ts';
 import { Standing } from './standing.ts';
 import { TimeHeap } from './timeHeap.ts';
+import { holdsOf } from './why.ts';
 
-export interface SchedulerOptions {
-  /** Asked once when a queue comes into being; holds until the queue is empty and dropped. */
-  settingsFor(domain: string, vmta: string): QueueSettings;
+export interface SchedulerOptions extends RegistryOptions {
   /** total-max-smtp-out: `wholeShare(limit)` for one engine. */
   readonly connectionLeases: LimitShares;
 }
@@ -34,39 +41,38 @@ export interface SchedulerOptions {
 const movesPerStep = 10_000;
 const mostAttempts = 0xffff;
 
-interface OpenBatch extends Batch {
-  readonly owner: Queue;
-  /** Recipient slots; `none` once settled. */
-  readonly slots: number[];
-  unsettled: number;
-}
+/** Of a message whose size is not known: more than any rate, so that it has a window for itself. */
+const unknownBytes = 0xffff_ffff;
 
 /**
  * Decides what may start and when (powermta f). Pure and synchronous: `nowMs` is monotonic and never falls
  * from call to call; the owner calls `step` after every change and at `wakeAtMs`.
  */
 export class Scheduler {
-  readonly #options: SchedulerOptions;
   readonly #messages = new MessageTable();
   readonly #recipients = new RecipientTable();
   /** Recipients to look at again: deferred ones when they are ready or expire, overdue ones at once. */
   readonly #waiting = new TimeHeap();
   readonly #calendar = new ExpiryCalendar(this.#recipients);
-  /** One entry for each queue in retry. */
-  readonly #retrying = new TimeHeap();
 
   /** For who must know of every message what is still owed. */
   readonly standing = new Standing(this.#messages, this.#recipients, this.#waiting);
 
-  readonly #queues = new Map<QueueName, Queue>();
-  readonly #queueById: (Queue | undefined)[] = [];
-  readonly #freeIds: number[] = [];
+  readonly #registry: QueueRegistry;
   readonly #slots: ConnectionSlots;
-  #retryClocks: { readonly queue: QueueName; readonly retryStep: number; readonly retryAtMs: number }[] = [];
+  readonly #modes: QueueModes;
+  readonly #clocks: RetryClocks;
 
   constructor(options: SchedulerOptions) {
-    this.#options = options;
-    this.#slots = new ConnectionSlots(options.connectionLeases);
+    const registry = new QueueRegistry(options);
+    this.#registry = registry;
+    this.#slots = new ConnectionSlots(
+      options.connectionLeases,
+      registry.vmtas,
+      (queue) => this.#messages.sizeBytes[this.#recipients.message[queue.readyHead]!]!,
+    );
+    this.#modes = new QueueModes(registry, this.#slots);
+    this.#clocks = new RetryClocks(registry, this.#slots);
   }
 
   /** Takes in a message: a new one, or one the spool still owes. What is overdue expires in the next step. */
@@ -78,15 +84,19 @@ export class Scheduler {
     messages.sequence[handle] = owed.id.sequence;
     messages.moveTo(handle, owed.location);
     messages.queuedAtMs[handle] = nowMs - owed.ageMs;
+    messages.sizeBytes[handle] = owed.sizeBytes ?? unknownBytes;
     messages.live[handle] = owed.recipients.length;
 
-    const queues = owed.recipients.map(({ domain }) => this.#queue(domain, owed.vmta));
+    const queues = owed.recipients.map(({ domain }) => this.#queueFor(domain, owed.vmta, nowMs));
     for (const queue of queues) queue.adding++;
     owed.recipients.forEach((recipient, i) => {
       this.#addRecipient(handle, recipient, queues[i]!, nowMs);
     });
     for (const queue of queues) {
-      if (queue.adding > 0) this.#review(queue, nowMs);
+      if (queue.adding > 0) {
+        this.#clocks.wakeForNewMail(queue, nowMs);
+        this.#review(queue, nowMs);
+      }
       queue.adding = 0;
     }
     return handle;
@@ -97,46 +107,67 @@ export class Scheduler {
     const expired = this.#passTime(nowMs);
     const open = this.#slots.open(nowMs);
     const close = this.#slots.closeIdle(nowMs);
-    const offer = this.#slots.offers();
-    const retryClocks = this.#retryClocks.map(({ queue, retryStep, retryAtMs }) => ({
-      queue,
-      retryStep,
-      retryInMs: Math.max(0, retryAtMs - nowMs),
-    }));
-    this.#retryClocks = [];
-    return { open, offer, close, expired, retryClocks, wakeAtMs: Math.max(nowMs, this.#nextAtMs()) };
+    const offer = this.#slots.offers(nowMs);
+    const retryClocks = this.#clocks.news(nowMs);
+    const { modes, withoutSource } = this.#modes.news();
+    return {
+      open,
+      offer,
+      close,
+      expired,
+      retryClocks,
+      modes,
+      withoutSource,
+      wakeAtMs: Math.max(nowMs, this.#nextAtMs()),
+    };
   }
 
   /** An opening connection is ready for its first transaction. */
-  connectionOpened(name: QueueName, nowMs: number): void {
-    this.#slots.opened(this.#known(name), nowMs);
+  connectionOpened(connection: QueueConnection, nowMs: number): void {
+    const queue = this.#registry.known(connection.queue);
+    this.#slots.opened(queue, knownHost(queue, connection), nowMs);
+  }
+
+  /** An opening connection failed at one remote. False: it may not try another, max-connect-rate says. */
+  connectAgain(connection: QueueConnection, nowMs: number): boolean {
+    const queue = this.#registry.known(connection.queue);
+    return queue.mayConnectAgain(knownHost(queue, connection), nowMs);
   }
 
   /** An opening connection came to nothing. Says nothing of the queue: see `queueFailed`. */
-  connectionAbandoned(name: QueueName, nowMs: number): void {
-    const queue = this.#known(name);
-    this.#slots.abandoned(queue, nowMs);
-    this.#dropIfAbandoned(queue);
+  connectionAbandoned(connection: QueueConnection, nowMs: number): void {
+    const queue = this.#registry.known(connection.queue);
+    this.#slots.abandoned(queue, knownHost(queue, connection), nowMs);
+    this.#dropIfAbandoned(queue, nowMs);
   }
 
   /** An open connection is gone, for whatever reason. Settle its batch first. */
-  connectionClosed(name: QueueName, nowMs: number): void {
-    const queue = this.#known(name);
-    this.#slots.closed(queue, nowMs);
-    this.#dropIfAbandoned(queue);
+  connectionClosed(connection: QueueConnection, nowMs: number): void {
+    const queue = this.#registry.known(connection.queue);
+    this.#slots.closed(queue, knownHost(queue, connection), nowMs);
+    this.#dropIfAbandoned(queue, nowMs);
   }
 
   /**
    * The next batch for an open connection of this queue. `wait`: nothing now, a later `offer` tells;
    * `close`: nothing, and the slot is needed elsewhere: close this connection now.
    */
-  take(name: QueueName, nowMs: number): Batch | 'wait' | 'close' {
-    const queue = this.#known(name);
+  take(connection: QueueConnection, nowMs: number): Batch | 'wait' | 'close' {
+    const queue = this.#registry.known(connection.queue);
+    const host = knownHost(queue, connection);
     this.#putOverdueAside(queue, nowMs);
-    const verdict = this.#slots.mayTake(queue, nowMs);
-    const taken = verdict === 'take' ? this.#takeHead(queue) : verdict;
+    const verdict = this.#slots.mayTake(queue, host, nowMs);
+    const taken = verdict === 'take' ? this.#takeHead(queue, host, nowMs) : verdict;
     this.#slots.review(queue, nowMs);
     return taken;
+  }
+
+  /**
+   * Every recipient of a batch has been named to the remote, and a content of so many octets follows. Not told,
+   * they count when they are settled: never too early, but as late as the reply to the content.
+   */
+  contentBegins(batch: Batch, sizeBytes: number, nowMs: number): void {
+    countNamed(batch as OpenBatch, sizeBytes, nowMs);
   }
 
   /**
@@ -152,18 +183,26 @@ export class Scheduler {
     assert(slot !== undefined && slot !== none, 'each recipient of a batch is settled once');
     slots[place] = none;
     (batch as OpenBatch).unsettled--;
-    if ((batch as OpenBatch).unsettled === 0) queue.batches--;
+    if ((batch as OpenBatch).unsettled === 0) {
+      queue.batches--;
+      (batch as OpenBatch).host.batches--;
+    }
     queue.inDelivery--;
+    if ((batch as OpenBatch).rateSets.length > 0) this.#count(batch as OpenBatch, settlement, nowMs);
 
     const attemptsBefore = this.#recipients.attempts[slot]!;
-    const attempts = settlement === 'returned' ? attemptsBefore : Math.min(mostAttempts, attemptsBefore + 1);
+    const isReturned = settlement === 'returned' || settlement === 'unheard';
+    const attempts = isReturned ? attemptsBefore : Math.min(mostAttempts, attemptsBefore + 1);
     this.#recipients.attempts[slot] = attempts;
     const deadline = this.#deadlineMs(slot, queue);
     const overdue = deadline <= nowMs;
     let nextTryInMs = 0;
     const segment = this.#messages.segment[this.#recipients.message[slot]!]!;
     if (settlement === 'delivered' || settlement === 'failed' || settlement === 'withdrawn') {
-      if (settlement === 'delivered') this.#endRetry(queue);
+      if (settlement === 'delivered') {
+        this.#clocks.reset(queue);
+        this.#modes.delivered(queue, (batch as OpenBatch).mode, nowMs);
+      }
       this.#forget(slot, queue);
     } else if (overdue) {
       this.#waiting.push(deadline, slot);
@@ -179,44 +218,68 @@ export class Scheduler {
 
   /**
    * The queue failed as a whole: no connection could be made, or greeting or MAIL were deferred. It waits
-   * the next step of retry-after (the last one repeats). A queue that waits already goes on waiting: several
-   * connections that fail together are one failure. One that is gone has nothing to wait for.
+   * the next step of retry-after (the last one repeats), or retry-after-dns-error without a step. A queue that
+   * waits already goes on waiting: several connections that fail together are one failure; only a remote's
+   * weighs more than one of DNS. One that is gone has nothing to wait for.
    */
-  queueFailed(name: QueueName, nowMs: number): RetryClock {
-    const queue = this.#queues.get(name);
-    if (queue === undefined) return { retryStep: 0, retryInMs: 0 };
-    if (queue.retryAtMs === undefined) {
-      const steps = queue.settings.retryAfterMs;
-      const waitMs = steps[Math.min(queue.retryStep, steps.length - 1)]!;
-      const retryAtMs = nowMs + waitMs;
-      this.#retryClocks.push({ queue: name, retryStep: queue.retryStep + 1, retryAtMs });
-      this.#holdQueue(queue, queue.retryStep + 1, retryAtMs, nowMs);
-    }
-    return retryClock(queue, nowMs);
+  queueFailed(name: QueueName, nowMs: number, of: 'remote' | 'dns' = 'remote'): RetryClock {
+    return this.#clocks.failed(name, nowMs, of);
+  }
+
+  /**
+   * Another mode: its limits and waits hold from now on. `normalAfterMs`: when backoff ends by itself, instead
+   * of backoff-to-normal-after; a queue that is in backoff mode already goes on as it was without it. False:
+   * there is no such queue.
+   */
+  setMode(name: QueueName, mode: QueueMode, nowMs: number, normalAfterMs?: number): boolean {
+    return this.#modes.set(name, mode, nowMs, normalAfterMs);
+  }
+
+  /**
+   * The queue uses that local address no more before then (undefined: before it is enabled), and its idle
+   * connections from there are closed. False: there is no such queue, or its virtual MTA has no such address.
+   */
+  disableSource(name: QueueName, address: string, untilMs: number | undefined, nowMs: number): boolean {
+    return this.#modes.disable(name, address, untilMs, nowMs);
+  }
+
+  /** Uses a disabled local address again; every one without `address`. False: none was disabled. */
+  enableSource(name: QueueName, address: string | undefined, nowMs: number): boolean {
+    return this.#modes.enable(name, address, nowMs);
+  }
+
+  /** Everything that keeps a queue from starting more now; nothing of a queue that is not there. */
+  why(name: QueueName, nowMs: number): readonly Hold[] {
+    const queue = this.#registry.get(name);
+    if (queue === undefined) return [];
+    const sizeBytes =
+      queue.ready === 0 ? 0 : this.#messages.sizeBytes[this.#recipients.message[queue.readyHead]!]!;
+    return holdsOf({
+      queue,
+      vmta: this.#registry.vmtaOf(queue),
+      sizeBytes,
+      shortOf: this.#slots.isShort(queue),
+      nowMs,
+    });
   }
 
   /** After a restart, once the mail has been added: the retry clock as it stood. Forgotten where no mail is. */
-  restoreRetry({ queue: name, retryStep, retryInMs }: QueueRetryClock, nowMs: number): void {
-    const queue = this.#queues.get(name);
-    if (queue === undefined) {
-      this.#retryClocks.push({ queue: name, retryStep: 0, retryAtMs: 0 });
-      return;
-    }
-    queue.retryStep = retryStep;
-    if (retryInMs > 0) this.#holdQueue(queue, retryStep, nowMs + retryInMs, nowMs);
+  restoreRetry(clock: QueueRetryClock, nowMs: number): void {
+    this.#clocks.restore(clock, nowMs);
   }
 
   /** How long ago the message was queued that is next in line; 0 where nothing is ready. */
   headAgeMs(name: QueueName, nowMs: number): number {
-    const head = this.#queues.get(name)?.readyHead ?? none;
+    const head = this.#registry.get(name)?.readyHead ?? none;
     return head === none ? 0 : nowMs - this.#messages.queuedAtMs[this.#recipients.message[head]!]!;
   }
 
   *queues(nowMs: number): Iterable<QueueSummary> {
-    for (const queue of this.#queues.values()) {
-      const { name, recipients, ready, inDelivery } = queue;
+    for (const queue of this.#registry.all()) {
+      const { name, mode, recipients, ready, inDelivery } = queue;
       yield {
         name,
+        mode,
         recipients,
         ready,
         waiting: recipients - ready - inDelivery,
@@ -228,11 +291,11 @@ export class Scheduler {
   }
 
   counts(): SchedulerCounts {
-    const tables = [this.#messages, this.#recipients, this.#waiting, this.#calendar, this.#retrying];
+    const tables = [this.#messages, this.#recipients, this.#waiting, this.#calendar];
     return {
       messages: this.#messages.count,
       recipients: this.#recipients.count,
-      queues: this.#queues.size,
+      queues: this.#registry.size,
       connections: this.#slots.connections,
       tableBytes: tables.reduce((sum, table) => sum + table.bytes(), 0),
     };
@@ -284,15 +347,18 @@ export class Scheduler {
   #passTime(nowMs: number): ExpiredRecipient[] {
     const expired: ExpiredRecipient[] = [];
     for (let moves = 0; moves < movesPerStep && this.#nextAtMs() <= nowMs; moves++) {
-      if (this.#retrying.firstAtMs() <= nowMs) {
-        const queue = this.#queueById[this.#retrying.pop()]!;
-        queue.retryAtMs = undefined;
-        this.#review(queue, nowMs);
+      const { alarms, gates } = this.#slots;
+      if (alarms.firstAtMs() <= nowMs) {
+        this.#alarm(alarms.first()!, nowMs);
+        continue;
+      }
+      if (gates.firstAtMs() <= nowMs) {
+        this.#slots.admit(gates.first()!, nowMs);
         continue;
       }
       const isReady = this.#waiting.firstAtMs() > nowMs;
       const slot = isReady ? this.#calendar.first() : this.#waiting.pop();
-      const queue = this.#queueById[this.#recipients.queue[slot]!]!;
+      const queue = this.#registry.byId(this.#recipients.queue[slot]!);
       const deadline = this.#deadlineMs(slot, queue);
       if (isReady) this.#unready(slot, queue, deadline);
       if (deadline > nowMs) {
@@ -307,7 +373,16 @@ export class Scheduler {
   }
 
   #nextAtMs(): number {
-    return Math.min(this.#retrying.firstAtMs(), this.#waiting.firstAtMs(), this.#calendar.firstAtMs());
+    const { alarms, gates } = this.#slots;
+    const queuesAtMs = Math.min(alarms.firstAtMs(), gates.firstAtMs());
+    return Math.min(queuesAtMs, this.#waiting.firstAtMs(), this.#calendar.firstAtMs());
+  }
+
+  /** Its time has come: a wait, a mode, a disabled address is over, or its rates have room. */
+  #alarm(queue: Queue, nowMs: number): void {
+    this.#clocks.passTime(queue, nowMs);
+    this.#modes.passTime(queue, nowMs);
+    this.#review(queue, nowMs);
   }
 
   #expiredRecipient(slot: number, queue: Queue): ExpiredRecipient {
@@ -322,20 +397,6 @@ export class Scheduler {
     };
   }
 
-  #endRetry(queue: Queue): void {
-    if (queue.retryStep === 0) return;
-    queue.retryStep = 0;
-    this.#retryClocks.push({ queue: queue.name, retryStep: 0, retryAtMs: 0 });
-  }
-
-  #holdQueue(queue: Queue, retryStep: number, retryAtMs: number, nowMs: number): void {
-    assert(queue.retryAtMs === undefined, 'a queue has one retry clock');
-    queue.retryStep = retryStep;
-    queue.retryAtMs = retryAtMs;
-    this.#retrying.push(retryAtMs, queue.id);
-    this.#review(queue, nowMs);
-  }
-
   // Batches
 
   /** So that nothing overdue is attempted even if no step came in between; the next step expires it. */
@@ -348,16 +409,25 @@ export class Scheduler {
     }
   }
 
-  #takeHead(queue: Queue): OpenBatch {
+  #count(batch: OpenBatch, settlement: Settlement, nowMs: number): void {
+    countSettled(batch, settlement, nowMs);
+    const { gate } = this.#registry.vmtaOf(batch.owner);
+    if (gate !== undefined) this.#slots.admit(gate, nowMs);
+  }
+
+  #takeHead(queue: Queue, host: QueueHost, nowMs: number): OpenBatch {
     const recipients = this.#recipients;
     const handle = recipients.message[queue.readyHead]!;
     const deadline = this.#deadlineMs(queue.readyHead, queue);
     const slots: number[] = [];
     const recipientIndexes: number[] = [];
     const attempts: number[] = [];
+    const rateSets = ratesOf(queue, host, this.#registry.vmtaOf(queue).gate?.rates);
+    let most = queue.maxRcptPerBatch;
+    for (const rates of rateSets) most = Math.min(most, rates.recipientsMax(nowMs));
     for (
       let slot = queue.readyHead;
-      slot !== none && recipients.message[slot] === handle && slots.length < queue.maxRcptPerBatch;
+      slot !== none && recipients.message[slot] === handle && slots.length < most;
       slot = queue.readyHead
     ) {
       this.#unready(slot, queue, deadline);
@@ -367,6 +437,10 @@ export class Scheduler {
     }
     queue.inDelivery += slots.length;
     queue.batches++;
+    host.batches++;
+    const sizeBytes = this.#messages.sizeBytes[handle]!;
+    for (const rates of rateSets) rates.reserve(slots.length, sizeBytes);
+    this.#slots.served(queue);
     return {
       queue: queue.name,
       handle,
@@ -375,46 +449,41 @@ export class Scheduler {
       recipientIndexes,
       attempts,
       owner: queue,
+      host,
+      mode: queue.mode,
       slots,
       unsettled: slots.length,
+      rateSets,
+      sizeBytes,
+      isNamed: false,
+      isCarried: false,
     };
   }
 
   // Queues
 
-  #queue(domain: string, vmta: string): Queue {
-    const name = queueName(domain, vmta);
-    let queue = this.#queues.get(name);
-    if (queue === undefined) {
-      const id = this.#freeIds.pop() ?? this.#queueById.length;
-      queue = new Queue(name, id, this.#options.settingsFor(domain, vmta));
-      this.#queues.set(name, queue);
-      this.#queueById[id] = queue;
-    }
-    return queue;
-  }
-
-  #known(name: QueueName): Queue {
-    const queue = this.#queues.get(name);
-    assert(queue !== undefined, 'a queue with a connection is known');
+  #queueFor(domain: string, vmta: string, nowMs: number): Queue {
+    const queue = this.#registry.queueFor(domain, vmta);
+    // It may be one that is remembered.
+    if (queue.abandoned()) this.#modes.passTime(queue, nowMs);
     return queue;
   }
 
   #review(queue: Queue, nowMs: number): void {
     this.#slots.review(queue, nowMs);
-    this.#dropIfAbandoned(queue);
+    this.#dropIfAbandoned(queue, nowMs);
   }
 
-  #dropIfAbandoned(queue: Queue): void {
+  #dropIfAbandoned(queue: Queue, nowMs: number): void {
     if (!queue.abandoned()) return;
-    this.#endRetry(queue);
-    this.#queues.delete(queue.name);
-    this.#queueById[queue.id] = undefined;
-    this.#freeIds.push(queue.id);
+    this.#clocks.reset(queue);
+    this.#slots.alarms.set(queue, Number.POSITIVE_INFINITY);
+    this.#registry.drop(queue, nowMs);
   }
 }
 
-function retryClock(queue: Queue, nowMs: number): RetryClock {
-  const retryInMs = queue.retryAtMs === undefined ? 0 : Math.max(0, queue.retryAtMs - nowMs);
-  return { retryStep: queue.retryStep, retryInMs };
+function knownHost(queue: Queue, { sourceHost }: QueueConnection): QueueHost {
+  const host = queue.host(sourceHost);
+  assert(host !== undefined, 'a connection has a source host');
+  return host;
 }

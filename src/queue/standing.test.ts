@@ -1,14 +1,16 @@
 import { beforeEach, expect, test } from 'vitest';
+import { domainDefaults } from '../config/config.ts';
 import { queueName } from '../message/names.ts';
 import { wholeShare } from './limitShares.ts';
 import { Scheduler } from './scheduler.ts';
 
-const a = queueName('a.example', 'v');
+const connection = { queue: queueName('a.example', 'v'), sourceHost: 0 };
 let scheduler: Scheduler;
 
 beforeEach(() => {
   scheduler = new Scheduler({
     settingsFor: () => ({
+      ...domainDefaults,
       maxSmtpOut: 1,
       retryAfterMs: [100],
       retryRecipientsAfterMs: 50,
@@ -49,8 +51,8 @@ test('recipients are told wherever they wait: ready, deferred, in delivery', () 
   const ready = add(1, 7);
   const waiting = add(2, 7, [40, 0, 90]);
   scheduler.step(0);
-  scheduler.connectionOpened(a, 0);
-  scheduler.take(a, 0);
+  scheduler.connectionOpened(connection, 0);
+  scheduler.take(connection, 0);
   expect(recipientsOf(waiting, ready)).toEqual([
     [
       { index: 0, attempts: 2, nextTryInMs: 30 },
@@ -64,8 +66,8 @@ test('recipients are told wherever they wait: ready, deferred, in delivery', () 
 test('a recipient with its outcome is not told any more, and a deferral is told at once', () => {
   const message = add(1, 7, [0, 0]);
   scheduler.step(0);
-  scheduler.connectionOpened(a, 0);
-  const batch = scheduler.take(a, 0);
+  scheduler.connectionOpened(connection, 0);
+  const batch = scheduler.take(connection, 0);
   if (typeof batch === 'string') throw new Error(batch);
   scheduler.settle(batch, 0, 'delivered', 0);
   scheduler.settle(batch, 1, 'deferred', 0);
@@ -75,8 +77,8 @@ test('a recipient with its outcome is not told any more, and a deferral is told 
 test('who was moved lies there, and a handle given again is another message', () => {
   const gone = add(1, 7);
   scheduler.step(0);
-  scheduler.connectionOpened(a, 0);
-  const batch = scheduler.take(a, 0);
+  scheduler.connectionOpened(connection, 0);
+  const batch = scheduler.take(connection, 0);
   if (typeof batch === 'string') throw new Error(batch);
   const to = { segment: 9, recordAt: 4, recordBytes: 5 };
   scheduler.standing.moved(gone, to);

@@ -143,19 +143,16 @@ test('names compare without case, and routes carry the spelling of their blocks'
   );
   expect(routeOf(routing, 0, 'mta-one')).toEqual({ vmta: 'MTA-One', vmtaPool: '' });
   expect(routeOf(routing, 0, 'POOL')).toEqual({ vmta: 'MTA-One', vmtaPool: 'Pool' });
-  expect(routing.nextSourceHost('mta-one')).toBeDefined();
+  expect(routing.sourceHosts('mta-one')).toHaveLength(1);
 });
 
-test('the source hosts of a virtual MTA come in turn, each virtual MTA on its own', () => {
+test('the source hosts of a virtual MTA stand in the order of its lines', () => {
   const hosts = ['192.0.2.1', '192.0.2.2'].map((address) => ({ address, hostName: `h${address}.example` }));
   const routing = compileRouting(configuration({ virtualMtas: [vmta('one', hosts), vmta('two', hosts)] }));
-  const next = (name: string): string | undefined => routing.nextSourceHost(name)?.localAddress;
-  expect([next('one'), next('one'), next('two'), next('one')]).toEqual([
-    '192.0.2.1',
-    '192.0.2.2',
-    '192.0.2.1',
-    '192.0.2.1',
-  ]);
+  for (const name of ['one', 'two']) {
+    const addresses = routing.sourceHosts(name).map(({ localAddress }) => localAddress);
+    expect(addresses).toEqual(['192.0.2.1', '192.0.2.2']);
+  }
 });
 
 test('a virtual MTA without source hosts uses the global ones, and without those the choice of the system', () => {
@@ -165,11 +162,11 @@ test('a virtual MTA without source hosts uses the global ones, and without those
     configuration({ virtualMtas: [vmta('bare'), vmta('own', [own])], smtpSourceHosts: [global] }),
   );
   const nine = { localAddress: '192.0.2.9', ehloName: 'nine.example' };
-  expect(withGlobal.nextSourceHost('bare')).toEqual(nine);
-  expect(withGlobal.nextSourceHost('{default}')).toEqual(nine);
-  expect(withGlobal.nextSourceHost('own')).toEqual({ localAddress: '192.0.2.1', ehloName: 'own.example' });
+  expect(withGlobal.sourceHosts('bare')).toEqual([nine]);
+  expect(withGlobal.sourceHosts('{default}')).toEqual([nine]);
+  expect(withGlobal.sourceHosts('own')).toEqual([{ localAddress: '192.0.2.1', ehloName: 'own.example' }]);
   const without = compileRouting(configuration());
-  expect(without.nextSourceHost('{default}')).toEqual({ localAddress: undefined, ehloName: 'main.example' });
+  expect(without.sourceHosts('{default}')).toEqual([{ localAddress: undefined, ehloName: 'main.example' }]);
 });
 
 test("the EHLO name is the source host's, else the virtual MTA's host-name, else the main host-name", () => {
@@ -184,18 +181,18 @@ test("the EHLO name is the source host's, else the virtual MTA's host-name, else
       ],
     }),
   );
-  const names = ['a', 'b', 'c', 'd'].map((name) => routing.nextSourceHost(name)?.ehloName);
+  const names = ['a', 'b', 'c', 'd'].map((name) => routing.sourceHosts(name)[0]?.ehloName);
   expect(names).toEqual(['host.example', 'vmta.example', 'main.example', 'vmta.example']);
 });
 
 test('a virtual MTA that is not configured has no source host, so that no other address is used for it', () => {
-  expect(compileRouting(configuration()).nextSourceHost('gone')).toBeUndefined();
+  expect(compileRouting(configuration()).sourceHosts('gone')).toEqual([]);
 });
 
 test('a block named {default} describes the default virtual MTA', () => {
   const own = { address: '192.0.2.1', hostName: 'own.example' };
   const routing = compileRouting(configuration({ virtualMtas: [vmta('{default}', [own])] }));
-  expect(routing.nextSourceHost(routeOf(routing, 0, '').vmta)?.localAddress).toBe('192.0.2.1');
+  expect(routing.sourceHosts(routeOf(routing, 0, '').vmta)[0]?.localAddress).toBe('192.0.2.1');
 });
 
 test('a name that nothing defines is noticed when the configuration is compiled, not when mail comes', () => {
@@ -286,7 +283,7 @@ test('what is not refused goes to the fallback, and without one under a name tha
     expect(asked(`X-Virtual-MTA: ${name}`, lenient)).toBe(`/{invalid:${name}}`);
   }
   expect(asked('X-Virtual-MTA: a/b c', lenient)).toBe('/{invalid:a?b?c}');
-  expect(compileRouting(configuration(two)).nextSourceHost('{invalid:one}')).toBeUndefined();
+  expect(compileRouting(configuration(two)).sourceHosts('{invalid:one}')).toEqual([]);
 });
 
 // Pattern lists

@@ -58,12 +58,12 @@ export interface Routing {
   /** `effective`: the listener's named source already laid over the address sources. */
   rulesFor(listenerIndex: number, effective: EffectiveSettings): RoutingRules;
   /**
-   * The source host of the next connection of a virtual MTA: its own hosts in turn, without any the
-   * global ones in turn. EHLO name: the host's, else the virtual MTA's host-name, else the main host-name.
-   * undefined: no such virtual MTA (it may have left the configuration while mail was queued); nothing
+   * The source hosts that take turns for the connections of a virtual MTA: its own, without any the global
+   * ones. EHLO name: the host's, else the virtual MTA's host-name, else the main host-name.
+   * Empty: no such virtual MTA (it may have left the configuration while mail was queued); nothing
    * may be sent then, for any other address would be the wrong one.
    */
-  nextSourceHost(vmta: string): SourceHost | undefined;
+  sourceHosts(vmta: string): readonly SourceHost[];
 }
 
 /** What each asks for; '' for nothing. */
@@ -144,7 +144,7 @@ export function compileRouting(config: Config): Routing {
         },
       };
     },
-    nextSourceHost: (vmta) => vmtas.get(key(vmta))?.nextSourceHost(),
+    sourceHosts: (vmta) => vmtas.get(key(vmta))?.sourceHosts ?? [],
   };
 }
 
@@ -242,7 +242,8 @@ function allRules(rules: readonly PatternRule[]): readonly PatternRule[] {
 
 interface VirtualMta {
   readonly name: string;
-  readonly nextSourceHost: () => SourceHost;
+  /** Never empty. */
+  readonly sourceHosts: readonly SourceHost[];
 }
 
 /** `vmta` undefined: the built-in `{default}`, for which the global directives alone speak. */
@@ -256,9 +257,7 @@ function compileVirtualMta(vmta: VirtualMtaConfig | undefined, config: Config): 
   }));
   return {
     name: vmta?.name ?? defaultVirtualMta,
-    nextSourceHost: inTurn(
-      sourceHosts.length > 0 ? sourceHosts : [{ localAddress: undefined, ehloName: hostName }],
-    ),
+    sourceHosts: sourceHosts.length > 0 ? sourceHosts : [{ localAddress: undefined, ehloName: hostName }],
   };
 }
 

@@ -23,6 +23,7 @@ const empty = {
   inDelivery: 0,
   connections: 1,
   recipients: 0,
+  mode: 'normal' as const,
   retryStep: 0,
   retryInMs: 0,
   lastError: '',

@@ -1,0 +1,103 @@
+import type { QueueName } from '../message/names.ts';
+import type { ConnectionSlots } from './connectionSlots.ts';
+import type { Queue } from './queue.ts';
+import type { QueueHost } from './queueHost.ts';
+import type { QueueRegistry } from './queueRegistry.ts';
+import type { ModeCause, ModeChange, QueueMode, Step } from './schedule.ts';
+
+type ModeNews = Pick<Step, 'modes' | 'withoutSource'>;
+
+const noNews: ModeNews = { modes: [], withoutSource: [] };
+
+/** Backoff mode and disabled local addresses: what remotes, people and time change about a queue's limits. */
+export class QueueModes {
+  readonly #registry: QueueRegistry;
+  readonly #slots: ConnectionSlots;
+  #changes: ModeChange[] = [];
+  #withoutSource: QueueName[] = [];
+
+  constructor(registry: QueueRegistry, slots: ConnectionSlots) {
+    this.#registry = registry;
+    this.#slots = slots;
+  }
+
+  /** What changed since the last call. */
+  news(): ModeNews {
+    if (this.#changes.length + this.#withoutSource.length === 0) return noNews;
+    const news = { modes: this.#changes, withoutSource: this.#withoutSource };
+    this.#changes = [];
+    this.#withoutSource = [];
+    return news;
+  }
+
+  /** See `Scheduler.setMode`. */
+  set(name: QueueName, mode: QueueMode, nowMs: number, normalAfterMs: number | undefined): boolean {
+    const queue = this.#registry.anyOf(name);
+    if (queue !== undefined) this.#change(queue, mode, 'asked', nowMs, normalAfterMs);
+    return queue !== undefined;
+  }
+
+  /** See `Scheduler.disableSource`. */
+  disable(name: QueueName, address: string, untilMs: number | undefined, nowMs: number): boolean {
+    const queue = this.#registry.anyOf(name);
+    const hosts = queue === undefined ? [] : this.#hostsAt(queue, address);
+    if (queue === undefined || hosts.length === 0) return false;
+    const hadSource = this.#hasSource(queue);
+    queue.tellHostsApart();
+    for (const host of hosts) host.disabledUntilMs = untilMs ?? Number.POSITIVE_INFINITY;
+    if (!this.#registry.has(queue)) return true;
+    for (const host of hosts) this.#slots.disabled(queue, host, nowMs);
+    if (hadSource && !this.#hasSource(queue)) {
+      this.#withoutSource.push(name);
+      if (queue.settings.backoffUponAllSourcesDisabled) this.#change(queue, 'backoff', 'sources', nowMs);
+    }
+    return true;
+  }
+
+  /** See `Scheduler.enableSource`. */
+  enable(name: QueueName, address: string | undefined, nowMs: number): boolean {
+    const queue = this.#registry.anyOf(name);
+    const disabled = (queue?.hosts ?? []).filter(
+      (host) => host.disabledUntilMs !== undefined && (address === undefined || host.address === address),
+    );
+    for (const host of disabled) host.disabledUntilMs = undefined;
+    if (queue !== undefined && this.#registry.has(queue)) this.#slots.review(queue, nowMs);
+    return disabled.length > 0;
+  }
+
+  /** A recipient was delivered in a batch that was taken in that mode. */
+  delivered(queue: Queue, takenIn: QueueMode, nowMs: number): void {
+    // What was on its way before the remote complained says nothing about it.
+    if (takenIn !== 'backoff' || queue.mode !== 'backoff') return;
+    if (queue.settings.backoffToNormalAfterDelivery) this.#change(queue, 'normal', 'delivery', nowMs);
+  }
+
+  /** Ends what time ends. */
+  passTime(queue: Queue, nowMs: number): void {
+    if (queue.backoffUntilMs <= nowMs) this.#change(queue, 'normal', 'time', nowMs);
+    for (const host of queue.hosts) {
+      if (host.disabledUntilMs !== undefined && host.disabledUntilMs <= nowMs)
+        host.disabledUntilMs = undefined;
+    }
+  }
+
+  #change(queue: Queue, mode: QueueMode, cause: ModeCause, nowMs: number, normalAfterMs?: number): void {
+    const isSame = queue.mode === mode;
+    if (isSame && (mode === 'normal' || normalAfterMs === undefined)) return;
+    const afterMs = normalAfterMs ?? queue.settings.backoffToNormalAfterMs ?? Number.POSITIVE_INFINITY;
+    queue.mode = mode;
+    queue.backoffUntilMs = mode === 'normal' ? Number.POSITIVE_INFINITY : nowMs + afterMs;
+    if (!isSame) this.#changes.push({ queue: queue.name, mode, cause });
+    if (this.#registry.has(queue)) this.#slots.review(queue, nowMs);
+  }
+
+  #hostsAt(queue: Queue, address: string): readonly QueueHost[] {
+    const { sourceAddresses } = this.#registry.vmtaOf(queue);
+    return sourceAddresses.flatMap((one, i) => (one === address ? [queue.hostFor(i, one)] : []));
+  }
+
+  #hasSource(queue: Queue): boolean {
+    const { sourceAddresses } = this.#registry.vmtaOf(queue);
+    return sourceAddresses.some((_, i) => queue.host(i)?.disabledUntilMs === undefined);
+  }
+}
