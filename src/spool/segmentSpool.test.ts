@@ -367,6 +367,49 @@ test('the file of a refused message goes only when it cannot come back', async (
   expect([told, isThere()]).toEqual([[false], false]);
 });
 
+/** Two messages with one content, put together; and what their owners are told. */
+function putTogether(bodyBytes: number): { readonly told: string[]; readonly locations: SpoolLocation[] } {
+  const { content } = messageOf(spool.nextId(), { bodyBytes });
+  const told: string[] = [];
+  const locations: SpoolLocation[] = [];
+  spool.putMessages(
+    [0, 1].map((i) => ({
+      message: { ...messageOf(spool.nextId()), content },
+      owner: {
+        answer: (isStored) => void told.push(`${i} ${isStored}`),
+        owed: (place) => void locations.push(place),
+      },
+    })),
+  );
+  return { told, locations };
+}
+
+test('messages put together are in one batch that holds their content once', async () => {
+  const before = spool.sizeBytes;
+  const { told, locations } = putTogether(9000);
+  await disk.finishAll();
+  expect(told).toEqual(['0 true', '1 true']);
+  // One content of 9002 octets, two records, in blocks of 4096.
+  expect(spool.sizeBytes - before).toBe(3 * 4096);
+  const read = await Promise.all(locations.map((place) => spool.read(place)));
+  const contents = read.map((one) => (one.kind === 'stored' ? one.content.sizeBytes : one.code));
+  expect(contents).toEqual([9002, 9002]);
+});
+
+test('large contents put together have a file each, and are refused when one of them fails', async () => {
+  const stored = putTogether(mebibyte);
+  await disk.finishAll();
+  expect(stored.told).toEqual(['0 true', '1 true']);
+  const files = (): number => [...disk.files.keys()].filter((path) => path.includes('bodies/')).length;
+  expect(files()).toBe(2);
+  const refused = putTogether(mebibyte);
+  await disk.finish('open', 'write', 'sync', 'syncFolder', 'open', 'write');
+  await disk.fail('sync');
+  await disk.finishAll();
+  expect(refused.told).toEqual(['0 false', '1 false']);
+  expect(files()).toBe(2);
+});
+
 test('what was put is counted until it is published', async () => {
   const message = messageOf(spool.nextId(), { bodyBytes: 300 });
   spool.putMessage(message, { answer: () => undefined, owed: () => undefined });
