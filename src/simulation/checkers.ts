@@ -3,7 +3,9 @@ import { dayOf } from '../base/calendar.ts';
 import { type Evidence, type TryNote, tryKey } from './evidence.ts';
 import type { SubmissionNote } from './injectorModel.ts';
 import type { Receiver, ReceptionNote, VerdictNote } from './receiver.ts';
+import { negativeTtlMs } from './simulatedDns.ts';
 import type { WorldDomain, WorldVmta } from './worldConfig.ts';
+import { type AbsenceNote, guardedPrefix, isBounceOfDns } from './worldRoutes.ts';
 
 /** A broken promise of architecture 1. */
 export interface Violation {
@@ -24,6 +26,10 @@ export interface Case {
   /** Accounting files as they stand. */
   readonly files: ReadonlyMap<string, string>;
   readonly evidence: Evidence;
+  /** What DNS said not to exist. */
+  readonly absences: readonly AbsenceNote[];
+  /** Wall time when the world began. */
+  readonly wallStartMs: number;
   readonly wallStepsMs: number;
   /** How long no engine served, in all. */
   readonly downMs: number;
@@ -54,8 +60,8 @@ type Say = (promise: string, detail: string) => void;
 const attemptMaxMs = 5 * 60_000;
 /** From a deadline to the row, where nothing was under way: a disk may be stuck, and read again in vain. */
 const expiryMaxMs = 200_000;
-/** A connection that was begun with the one that failed may still wait for its resolver. */
-const resolvedWithinMs = 25_000;
+/** A connection that was begun with the one that failed may still wait for its resolver: for MX, then for addresses. */
+const resolvedWithinMs = 45_000;
 /** Times in accounting files are whole seconds. */
 const rowTimeMs = 1000;
 
@@ -67,6 +73,7 @@ export function judge(given: Case): readonly Violation[] {
   };
   checkLimits(given, say);
   checkQueueRetries(given, say);
+  checkGuarded(given, say);
   for (const violation of given.injectorViolations) say('the protocol is kept', violation);
   for (const { receiver } of given.receivers) {
     for (const violation of receiver.violations) say('the protocol is kept', violation);
@@ -94,6 +101,12 @@ function checkLimits({ receivers, totalMaxSmtpOut, mostHeld }: Case, say: Say): 
     }
   }
   if (mostHeld > totalMaxSmtpOut) say('total-max-smtp-out holds', `${mostHeld}, not ${totalMaxSmtpOut}`);
+}
+
+function checkGuarded({ evidence }: Case, say: Say): void {
+  for (const key of evidence.tries.keys()) {
+    if (key.includes(` ${guardedPrefix}`)) say('private addresses that DNS gives are not tried', key);
+  }
 }
 
 /** retry-after, over restarts too: seen best where every try fails. */
@@ -179,8 +192,9 @@ function checkContent({ submissions, receptions }: Account, _: Case, say: Say): 
 }
 
 /** What a row says is what the receiver saw. */
-function checkDeliveredRow(account: Account, { vmtas }: Case, say: Say): void {
+function checkDeliveredRow(account: Account, given: Case, say: Say): void {
   const { rows, receptions, verdicts, receiver, submissions } = account;
+  const { vmtas } = given;
   for (const row of terminalRows(rows)) {
     const text = row.fields.join(',');
     const isDelivered = row.get('type') === 'd';
@@ -189,7 +203,7 @@ function checkDeliveredRow(account: Account, { vmtas }: Case, say: Say): void {
     if (vmta === undefined || submissions.every(({ sender }) => sender !== row.get('orig'))) {
       say('a row says what happened', text);
     }
-    if (isExpired) continue;
+    if (isExpired || isUnroutable(row, account, given)) continue;
     const at = row.get('dlvDestinationIp');
     if (row.get('dlvSourceIp') !== vmta?.address || !receiver?.at.some(({ address }) => address === at)) {
       say('a row says what happened', text);
@@ -201,6 +215,23 @@ function checkDeliveredRow(account: Account, { vmtas }: Case, say: Say): void {
     if (!isSaid)
       say(isDelivered ? 'a delivered row means the receiver has it' : 'a row says what happened', text);
   }
+}
+
+/** Bounced without a remote, and DNS said what it takes: as long before as answers are kept and a spool may be stuck. */
+function isUnroutable(row: AcctRow, { domain }: Account, given: Case): boolean {
+  const [status] = row.get('dsnStatus').split(' ');
+  if (domain === undefined || row.get('type') !== 'b' || row.get('dlvDestinationIp') !== '0.0.0.0')
+    return false;
+  const loggedMs = rowMs(row.get('timeLogged')) - given.wallStartMs;
+  const slackMs = given.wallStepsMs + rowTimeMs;
+  return isBounceOfDns(domain, status!, (name) =>
+    given.absences.some(
+      (one) =>
+        one.name === name &&
+        one.atMs <= loggedMs + slackMs &&
+        one.atMs >= loggedMs - slackMs - negativeTtlMs - expiryMaxMs,
+    ),
+  );
 }
 
 /** A second copy only where the engine could not know of the first, or died before it had synced it. */

@@ -1,4 +1,4 @@
-import type { Connection, ConnectionEvents, Net } from '../base/ports.ts';
+import type { Connection, ConnectionEvents, Dns, DnsAnswer, Net } from '../base/ports.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { wholeShare } from '../queue/limitShares.ts';
@@ -123,6 +123,7 @@ export const logicMistakes: Readonly<Record<string, Mistake>> = {
   })),
   'expired too early': settingsOtherwise(({ bounceAfterMs }) => ({ bounceAfterMs: bounceAfterMs / 4 })),
   'missed session reset': { engineNet: (net) => overClients(net, heard('RSET\r\n', 'NOOP\r\n')) },
+  'a name server that fails is believed': { engineDns: believing },
   'a deferral at the dot is taken for a delivery': {
     engineNet: (net) => overRemotes(net, '452 4.3.1', '250 2.3.1'),
   },
@@ -130,6 +131,17 @@ export const logicMistakes: Readonly<Record<string, Mistake>> = {
     engineNet: (net) => overRemotes(net, '250 2.0.0 taken', '451 2.0.0 taken'),
   },
 };
+
+/** What nobody could say is taken for a name that does not exist. */
+function believing(dns: Dns): Dns {
+  const absent: DnsAnswer<never> = { kind: 'none', exists: false, ttlMs: 0 };
+  return {
+    query: async (name, type) => {
+      const answer = await dns.query(name, type);
+      return answer.kind === 'failed' ? absent : answer;
+    },
+  };
+}
 
 type Heard = (bytes: Uint8Array) => Uint8Array;
 

@@ -1,4 +1,4 @@
-import type { Digest, Disk, Net } from '../base/ports.ts';
+import type { Digest, Disk, Dns, Net } from '../base/ports.ts';
 import type { EngineParts } from '../engine/engine.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 
@@ -13,6 +13,7 @@ export interface Mistake {
   /** For one life of the engine's process. */
   readonly engineDisk?: DiskMistake;
   readonly engineNet?: (net: Net) => Net;
+  readonly engineDns?: (dns: Dns) => Dns;
   readonly parts?: Partial<EngineParts>;
   /** For one life of the supervisor's process. */
   readonly recorderDisk?: (disk: Disk) => Disk;

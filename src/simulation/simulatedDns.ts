@@ -28,7 +28,7 @@ export const perfectDns: DnsFaults = {
 const timeoutMs = 20_000;
 /** How long what is told may be kept. */
 const ttlMs = 60_000;
-const negativeTtlMs = 20_000;
+export const negativeTtlMs = 20_000;
 const servfail: DnsAnswer<never> = { kind: 'failed', code: 'SERVFAIL' };
 
 /** A resolver with a table of names. Addresses of a family rotate, as those of real servers do. */
@@ -37,8 +37,8 @@ export class SimulatedDns {
   faults: DnsFaults = perfectDns;
   /** Faults that have come about. */
   faultCount = 0;
-  /** When a name was last said not to exist, truly or not. */
-  readonly saidAbsentMs = new Map<string, number>();
+  /** Names that were said not to exist, truly or not, and when. */
+  readonly absences: { readonly name: string; readonly atMs: number }[] = [];
   readonly #agenda: Agenda;
   readonly #random: SeededRandom;
   readonly #names = new Map<string, readonly string[]>();
@@ -95,7 +95,7 @@ export class SimulatedDns {
     const answer: DnsAnswer<DnsData[T]> =
       isFlapping || random.chance(servfailRate) ? servfail : random.chance(nxdomainRate) ? absent : found;
     if (answer !== found) this.faultCount += 1;
-    if (answer.kind === 'none' && !answer.exists) this.saidAbsentMs.set(name, this.#agenda.nowMs);
+    if (answer.kind === 'none' && !answer.exists) this.absences.push({ name, atMs: this.#agenda.nowMs });
     return { answer, afterMs };
   }
 

@@ -69,7 +69,7 @@ export class EngineProcess {
       random: new SeededRandom(random.u32()),
       disk: this.#seenDisk(),
       net: this.#watchedNet(mistake.engineNet?.(this.#net) ?? this.#net),
-      dns: this.#dns,
+      dns: mistake.engineDns?.(this.#dns) ?? this.#dns,
       digest: mistake.digest ?? digest,
       log: this.#machine.log('engine'),
     };

@@ -18,6 +18,7 @@ import { perfectDns, SimulatedDns } from './simulatedDns.ts';
 import { SimulatedNet } from './simulatedNet.ts';
 import { Trace } from './trace.ts';
 import { drawConfig, machineAddress, receiverPort, type WorldConfig } from './worldConfig.ts';
+import { putIntoDns } from './worldRoutes.ts';
 
 export interface SeedOptions {
   readonly seed: number;
@@ -128,8 +129,8 @@ class World {
         connectFailed: (options) => this.#evidence.connectFailed(options, agenda.nowMs),
       },
     });
+    for (const domain of domains) putIntoDns(this.#dns, domain);
     this.#receivers = domains.map(({ name, addresses }) => {
-      this.#dns.set(`mx.${name}`, addresses);
       const random = randomOf();
       const behaviour = drawReceiver(random, this.#mix, friendlyReceiver);
       return new Receiver({ agenda, random, net: this.#net, name, addresses, port: receiverPort, behaviour });
@@ -312,6 +313,8 @@ class World {
       acctFiles,
       files,
       evidence: this.#evidence,
+      absences: this.#dns.absences,
+      wallStartMs,
       wallStepsMs: this.#plan.wallStepsMs,
       downMs: this.#evidence.downMs,
     };

@@ -2,12 +2,13 @@ import type { Config } from '../config/config.ts';
 import { memoryConfigFiles } from '../config/configFiles.ts';
 import { readConfig } from '../config/readConfig.ts';
 import type { SeededRandom } from './seededRandom.ts';
+import { drawRoute, smtpHostsLine, type WorldRoute } from './worldRoutes.ts';
 
 /** One recipient domain, its modelled ISP, and the limits its queues have. */
 export interface WorldDomain {
   readonly name: string;
-  /** A name of DNS, or an address in brackets. */
-  readonly hop: string;
+  readonly number: number;
+  readonly route: WorldRoute;
   readonly addresses: readonly string[];
   readonly maxSmtpOut: number;
   readonly retryAfterMs: readonly number[];
@@ -69,12 +70,12 @@ function configOf(text: string): Config {
 
 function drawDomain(random: SeededRandom, number: number, isDead: boolean): WorldDomain {
   const count = isDead ? 1 : 1 + random.below(2);
-  const addresses = Array.from({ length: count }, (_, i) => `10.1.${number}.${i + 1}`);
+  const addresses = Array.from({ length: count }, (_, i) => `203.0.${number}.${i + 1}`);
   const name = `d${number}.test`;
-  const isNamed = addresses.length > 1 || random.oneIn(2);
   return {
     name,
-    hop: isNamed ? `mx.${name}` : `[${addresses[0]}]`,
+    number,
+    route: drawRoute(random, count, isDead),
     addresses,
     maxSmtpOut: 1 + random.below(4),
     retryAfterMs: random.pick([[minuteMs], [minuteMs, 3 * minuteMs], [2 * minuteMs, 5 * minuteMs]]),
@@ -119,7 +120,7 @@ function configText(random: SeededRandom, parts: Omit<WorldConfig, 'text' | 'con
     '</domain>',
     ...domains.flatMap((domain) => [
       `<domain ${domain.name}>`,
-      `    smtp-hosts ${domain.hop}`,
+      ...[smtpHostsLine(domain.route, domain.name, domain.addresses[0]!) ?? []].flat(),
       `    max-smtp-out ${domain.maxSmtpOut}`,
       `    retry-after ${domain.retryAfterMs.map((ms) => `${ms / 1000}s`).join(',')}`,
       `    retry-recipients-after ${domain.retryRecipientsAfterMs / 1000}s`,
