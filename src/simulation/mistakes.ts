@@ -3,6 +3,7 @@ import { accountingMistakes } from './accountingMistakes.ts';
 import type { FaultMix } from './faultMix.ts';
 import { logicMistakes } from './logicMistakes.ts';
 import type { Mistake } from './mistake.ts';
+import { perfectDns } from './simulatedDns.ts';
 import { spoolMistakes } from './spoolMistakes.ts';
 
 export interface PlantedMistake {
@@ -75,6 +76,10 @@ const mixes: Readonly<Record<string, Partial<FaultMix>>> = {
     spoolFaultRate: 0,
   },
   'V6: a restarted recorder believes a cursor that is not durable': powerCuts,
+  'a name server that fails is believed': {
+    on: new Set(['dns', 'crash.engine']),
+    dns: { ...perfectDns, servfailRate: 0.3, timeoutRate: 0.1 },
+  },
   // Mail has to grow old first.
   'age lost at a restart': { on: new Set(['crash.engine']), faultsMs: 1_200_000, crashes: 3 },
 };

@@ -61,7 +61,7 @@ test('a domain has mail exchangers', async () => {
 test.each([
   [{ servfailRate: 1 }, { kind: 'failed', code: 'SERVFAIL' }],
   [{ timeoutRate: 1 }, { kind: 'failed', code: 'TIMEOUT' }],
-  [{ nxdomainRate: 1 }, { kind: 'none', exists: false, ttlMs: 20_000 }],
+  [{ nxdomainRate: 1 }, { kind: 'none', exists: false, ttlMs: 10_000 }],
   [
     { flapRate: 1, flapMs: 1e9 },
     { kind: 'failed', code: 'SERVFAIL' },

@@ -26,9 +26,9 @@ export const perfectDns: DnsFaults = {
 };
 
 const timeoutMs = 20_000;
-/** How long what is told may be kept. */
-const ttlMs = 60_000;
-export const negativeTtlMs = 20_000;
+/** How long what is told may be kept: short, so that much is asked. */
+const ttlMs = 20_000;
+export const negativeTtlMs = 10_000;
 const servfail: DnsAnswer<never> = { kind: 'failed', code: 'SERVFAIL' };
 
 /** A resolver with a table of names. Addresses of a family rotate, as those of real servers do. */
