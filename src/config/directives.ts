@@ -386,7 +386,7 @@ sparkpost-*                | text          |                  | harmless  | For 
 reply*                     | reply         |                  | harmless  | What to do when a reply matches.
 
 @ bounce-category-patterns
-/*                         | category      |                  | harmless  | The category of what matches.
+/*                         | category      |                  | honoured  | The category of what matches.
 
 @ pattern-list
 mail-from*                 | pattern-result |                 | honoured  | Result when the sender matches.
@@ -485,7 +485,7 @@ source-group               | name           | harmless | Limits several sources 
 virtual-mta                | name           | honoured | A sending identity: addresses, names, limits.
 virtual-mta-pool           | name           | honoured | Virtual MTAs that take turns.
 smtp-pattern-list          | name           | harmless | What to do upon which replies.
-bounce-category-patterns   | -              | harmless | Bounce categories by reply.
+bounce-category-patterns   | -              | honoured | Bounce categories by reply.
 acct-file                  | acct-path      | honoured | An accounting file.
 spool                      | path           | honoured | Folder where accepted mail is kept.
 mx-rollup-list             | -              | unsafe   | Domains that share an MX share a queue.

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { bounceCategory } from './bounceCategory.ts';
+import type { CategoryRule } from '../config/config.ts';
+import { compileBounceCategories } from './bounceCategory.ts';
+
+const bounceCategory = compileBounceCategories([]);
+const configured = (...rules: (readonly [string, string])[]) =>
+  compileBounceCategories(rules.map(([expression, category]) => ({ expression, category }) as CategoryRule));
 
 test.each([
   ['5.1.1', '550 5.1.1 no such user', 'bad-mailbox'],
@@ -30,6 +35,23 @@ test.each([
 });
 
 test('a status that names one cause outweighs the words, which outweigh a broad status', () => {
-  expect(bounceCategory('5.1.1', '550 5.1.1 <spam@r.example> unknown')).toBe('bad-mailbox');
+  expect(bounceCategory('5.1.7', '550 5.1.7 spam')).toBe('invalid-sender');
   expect(bounceCategory('5.7.1', '550 5.7.1 over quota')).toBe('quota-issues');
+});
+
+test('addresses and links say nothing of the cause', () => {
+  expect(bounceCategory('5.1.1', '550 5.1.1 <spam@relay.example> gone')).toBe('bad-mailbox');
+  expect(bounceCategory('5.1.1', '550 5.1.1 see https://help.example/spam?virus')).toBe('bad-mailbox');
+});
+
+test('the rules of the configuration go first, in their order, with whatever names they use', () => {
+  const category = configured(
+    ['^5\\.1\\.1;', 'gone'],
+    ['x-pmta;bounce-queue', 'ours'],
+    ['^5\\.1\\.1;smtp;550', 'later'],
+  );
+  expect(category('5.1.1', '550 5.1.1 no such user')).toBe('gone');
+  expect(category('5.0.0', '550 no;x-pmta;bounce-queue')).toBe('ours');
+  expect(category('5.2.2', '552 5.2.2 full')).toBe('quota-issues');
+  expect(configured(['', 'other'])('5.1.1', '550 5.1.1 no such user')).toBe('other');
 });

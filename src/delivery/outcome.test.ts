@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Envelope } from '../message/envelope.ts';
+import { compileBounceCategories } from './bounceCategory.ts';
 import type { RecipientResult } from './deliveryTransaction.ts';
 import { type AttemptFacts, deferredBy, deliveryEvent, expired } from './outcome.ts';
 
@@ -40,6 +41,7 @@ const facts: AttemptFacts = {
   sizeBytes: 2048,
   attempts: 2,
   nextTryMs: 9000,
+  categoryOf: compileBounceCategories([]),
 };
 const result = (kind: RecipientResult['kind'], status: string, diagnostic: string): RecipientResult => ({
   index: 1,

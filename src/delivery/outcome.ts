@@ -1,7 +1,7 @@
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
-import { bounceCategory } from './bounceCategory.ts';
+import type { BounceCategories } from './bounceCategory.ts';
 import type { RecipientResult } from './deliveryTransaction.ts';
 import type { LocalCause } from './nextHop.ts';
 
@@ -29,6 +29,7 @@ export interface AttemptFacts {
   readonly attempts: number;
   /** Wall time before which a deferred recipient is not tried again. */
   readonly nextTryMs: number;
+  readonly categoryOf: BounceCategories;
 }
 
 const neverBound = '0.0.0.0';
@@ -52,7 +53,7 @@ export function deliveryEvent(result: RecipientResult, facts: AttemptFacts): Del
     status: result.status,
     diagnostic: oneLine(result.diagnostic),
     dsnMta: remote === undefined ? '' : `${remote.host} (${remote.address})`,
-    bounceCategory: delivered ? '' : bounceCategory(result.status, result.diagnostic),
+    bounceCategory: delivered ? '' : facts.categoryOf(result.status, result.diagnostic),
     srcMta: `${envelope.reception.heloName} (${envelope.reception.clientAddress})`,
     dlvSourceIp: remote?.dlvSourceIp ?? neverBound,
     dlvDestinationIp: remote?.address ?? neverBound,

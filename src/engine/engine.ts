@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { compileDomainSettings } from '../config/domainSettings.ts';
 import { DnsCache } from '../delivery/dnsCache.ts';
 import { compileOwnHosts } from '../delivery/ownHosts.ts';
+import { compileBounceCategories } from '../delivery/bounceCategory.ts';
 import { planListeners } from '../listener/listenerPlan.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
@@ -170,6 +171,7 @@ export class Engine {
         random: ports.random,
       }),
       settingsFor,
+      categoryOf: compileBounceCategories(config.bounceCategoryRules),
       held: this.#held,
       quarantine: this.#quarantine,
       guard,

@@ -1,5 +1,6 @@
 import type { Clock, Log, Net, Timer } from '../base/ports.ts';
 import type { DomainSettingsLookup } from '../config/domainSettings.ts';
+import type { BounceCategories } from '../delivery/bounceCategory.ts';
 import {
   type DeliveryTransaction,
   type RecipientResult,
@@ -43,6 +44,7 @@ export interface SendingParts {
   readonly routing: Routing;
   readonly routes: Routes;
   readonly settingsFor: DomainSettingsLookup;
+  readonly categoryOf: BounceCategories;
   readonly held: HeldContent;
   readonly quarantine: Quarantine;
   readonly guard: PoisonGuard;
@@ -372,6 +374,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
         sizeBytes,
         attempts: settled.attempts,
         nextTryMs: result.kind === 'deferred' ? nowMs + settled.nextTryInMs : 0,
+        categoryOf: this.#parts.categoryOf,
       });
       if (event === undefined) continue;
       this.counts[`${event.kind}Total`] += 1;
@@ -408,6 +411,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
       sizeBytes: 0,
       attempts: recipient.attempts,
       nextTryMs: 0,
+      categoryOf: this.#parts.categoryOf,
     });
     this.counts.failedTotal += 1;
     this.#parts.spool.putEvent(event!, location.segment);
