@@ -140,6 +140,7 @@ const envelope: Omit<Envelope, 'id'> = {
   vmtaPool: '',
   jobId: '',
   envId: '',
+  dsnReturn: 'headers',
   reception: {
     type: 'smtp',
     heloName: 'load.bench.test',

@@ -97,6 +97,7 @@ export function configOf(fixture: Fixture): Config {
     durability: byDefault('sync'),
     engines: byDefault(1),
     domainPrecedence: byDefault('specificity'),
+    customDsnFromHeader: byDefault(''),
     smtpSourceHosts: [],
   };
 }

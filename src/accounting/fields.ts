@@ -47,7 +47,8 @@ const eventColumns: readonly Column<DeliveryEvent>[] = [
   { name: 'dsnDiag', read: (event) => (event.diagnostic === '' ? '' : `smtp;${event.diagnostic}`) },
   { name: 'dsnMta', read: (event) => event.dsnMta },
   { name: 'bounceCat', read: (event) => event.bounceCategory },
-  { name: 'srcType', read: () => 'smtp', style: 'asIs' },
+  // PowerMTA's word for what came without a client (powermta d.4); it leaves srcMta empty then, too.
+  { name: 'srcType', read: (event) => (event.srcMta === '' ? 'api' : 'smtp'), style: 'asIs' },
   { name: 'srcMta', read: (event) => event.srcMta },
   { name: 'dlvType', read: () => 'smtp', style: 'asIs' },
   { name: 'dlvSourceIp', read: (event) => event.dlvSourceIp },
@@ -72,7 +73,7 @@ const receiptColumns: readonly Column<Receipt>[] = [
   { name: 'orig', read: ({ envelope }) => envelope.reversePath },
   { name: 'rcpt', read: ({ recipient }) => recipient.forwardPath },
   { name: 'orcpt', read: ({ recipient }) => recipient.orcpt },
-  { name: 'srcType', read: ({ envelope }) => envelope.reception.type, style: 'asIs' },
+  { name: 'srcType', read: () => 'smtp', style: 'asIs' },
   {
     name: 'srcMta',
     read: ({ envelope: { reception } }) => `${reception.heloName} (${reception.clientAddress})`,

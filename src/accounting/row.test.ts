@@ -54,6 +54,13 @@ test('Delivery rows are byte for byte what the golden file holds', () => {
   expect(writer.header + rows.join('')).toBe(golden('delivery'));
 });
 
+test('mail of our own making has rows of its outcome, as of type api, and no receipt: nobody submitted it', () => {
+  const writer = rowWriter(['d', 'r'], utc);
+  const { reception } = envelope();
+  expect(writer.receiptRows(envelope({ reception: { ...reception, type: 'local' } }))).toBe('');
+  expect(writer.eventRow(deliveryEvent({ orig: '', srcMta: '' }))).toContain(',api,,smtp,');
+});
+
 test('Receipt rows are byte for byte what the golden file holds', () => {
   const writer = rowWriter(['r'], () => -240);
   const two = envelope({

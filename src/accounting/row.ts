@@ -38,7 +38,8 @@ export function rowWriter(
       return asked.has(recordTypeOf[event.kind]) ? row(eventColumns, event, times) : '';
     },
     receiptRows(envelope) {
-      if (!asked.has('r')) return '';
+      // What this server makes nobody has submitted.
+      if (!asked.has('r') || envelope.reception.type === 'local') return '';
       let rows = '';
       for (const recipient of envelope.recipients)
         rows += row(receiptColumns, { envelope, recipient }, times);

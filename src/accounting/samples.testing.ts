@@ -59,6 +59,7 @@ export function envelope(over: Partial<Envelope> = {}): Envelope {
     vmtaPool: '',
     jobId: 'job2',
     envId: 'envid1234',
+    dsnReturn: 'headers',
     reception: {
       type: 'smtp',
       heloName: 'app.op0.example',

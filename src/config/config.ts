@@ -65,6 +65,8 @@ export interface Config {
   readonly nameServers: readonly Setting<string>[];
   /** Octets an answer by UDP may have. */
   readonly ednsUdpLength: Setting<number>;
+  /** The From field of our own reports; '' leaves it to us. */
+  readonly customDsnFromHeader: Setting<string>;
   /** The global smtp-source-host lines, for virtual MTAs without one. */
   readonly smtpSourceHosts: readonly Setting<SmtpSourceHost>[];
 }
@@ -140,6 +142,9 @@ export interface InjectionSourceSettings {
   readonly removeReceivedHeaders: boolean;
   readonly addMessageIdHeader: boolean;
   readonly addDateHeader: 'no' | 'yes' | 'override';
+  readonly suppressLocalDsn: boolean;
+  /** `system` leaves it to us: headers. */
+  readonly dsnReturnDefault: 'headers' | 'full' | 'system';
 }
 
 export const injectionSourceDefaults: InjectionSourceSettings = {
@@ -173,6 +178,8 @@ export const injectionSourceDefaults: InjectionSourceSettings = {
   removeReceivedHeaders: false,
   addMessageIdHeader: false,
   addDateHeader: 'no',
+  suppressLocalDsn: false,
+  dsnReturnDefault: 'system',
 };
 
 /**

@@ -559,6 +559,7 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['words:4', values.words(4, 4)],
   ['sync/os/none', values.durability],
   ['specificity/scope', values.domainPrecedence],
+  ['headers/full/system', values.dsnReturnDefault],
   ['ip', hosts.ip],
   ['host', hosts.host],
   ['queue', hosts.queue],

@@ -25,7 +25,7 @@ import {
   checkSourceNames,
   resolveVirtualMtas,
 } from './resolveVirtualMtas.ts';
-import { address, domainPrecedence, durability, ednsUdpLength, name, positive } from './values.ts';
+import { address, domainPrecedence, durability, ednsUdpLength, name, positive, text } from './values.ts';
 
 /** What the tree means. The configuration is complete even when findings forbid its use. */
 export function resolve(
@@ -67,6 +67,7 @@ export function resolve(
     durability: settingOr(settingOf(nodes, 'durability', durability), 'sync'),
     engines: settingOr(settingOf(nodes, 'engines', positive), 1),
     domainPrecedence: settingOr(settingOf(nodes, 'domain-precedence', domainPrecedence), 'specificity'),
+    customDsnFromHeader: settingOr(settingOf(nodes, 'custom-dsn-from-header', text), ''),
     nameServers: settingsOf(nodes, 'name-server', ip),
     ednsUdpLength: settingOr(settingOf(nodes, 'edns-udp-length', ednsUdpLength), 1232),
     smtpSourceHosts: settingsOf(nodes, 'smtp-source-host', sourceHost),

@@ -7,6 +7,7 @@ import {
   count,
   dateHeader,
   defaultVirtualMtaName,
+  dsnReturnDefault,
   headerName,
   jobPrefix,
   name,
@@ -50,6 +51,8 @@ export const injectionSourceTable: {
   removeReceivedHeaders: written('remove-received-headers', boolean),
   addMessageIdHeader: written('add-message-id-header', boolean),
   addDateHeader: written('add-date-header', dateHeader),
+  suppressLocalDsn: written('suppress-local-dsn', boolean),
+  dsnReturnDefault: written('dsn-return-default', dsnReturnDefault),
 };
 
 function written<T>(name: string, reader: ValueReader<T>): SettingSource<T> {

@@ -427,6 +427,8 @@ export const maxRcpt = oneWord('N', 'a whole number', (word) => {
 
 export const durability = choice<Durability>(['sync', 'os', 'none']);
 
+export const dsnReturnDefault = choice<'headers' | 'full' | 'system'>(['headers', 'full', 'system']);
+
 export const domainPrecedence = choice<'specificity' | 'scope'>(['specificity', 'scope']);
 
 /** PowerMTA's special value chooses by the local address connected to; not in this release. */

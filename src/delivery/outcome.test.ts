@@ -20,6 +20,7 @@ const envelope: Envelope = {
   vmtaPool: 'pool',
   jobId: 'job',
   envId: 'env',
+  dsnReturn: 'headers',
   reception: {
     type: 'smtp',
     heloName: 'client.example',

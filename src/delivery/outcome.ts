@@ -1,5 +1,5 @@
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
-import type { Envelope } from '../message/envelope.ts';
+import type { Envelope, Reception } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
 import type { BounceCategories } from './bounceCategory.ts';
 import type { RecipientResult } from './deliveryTransaction.ts';
@@ -54,7 +54,7 @@ export function deliveryEvent(result: RecipientResult, facts: AttemptFacts): Del
     diagnostic: oneLine(result.diagnostic),
     dsnMta: remote === undefined ? '' : `${remote.host} (${remote.address})`,
     bounceCategory: delivered ? '' : facts.categoryOf(result.status, result.diagnostic),
-    srcMta: `${envelope.reception.heloName} (${envelope.reception.clientAddress})`,
+    srcMta: srcMtaOf(envelope.reception),
     dlvSourceIp: remote?.dlvSourceIp ?? neverBound,
     dlvDestinationIp: remote?.address ?? neverBound,
     dlvEsmtpAvailable: remote?.esmtpAvailable ?? '',
@@ -93,6 +93,10 @@ export function deferredBy(
   // A host that says 5yz to a connection has said nothing about this recipient.
   const status = `4${cause.status.slice(1)}`;
   return { index, kind: 'deferred', status, diagnostic: cause.diagnostic, bodySent: false };
+}
+
+function srcMtaOf({ type, heloName, clientAddress }: Reception): string {
+  return type === 'local' ? '' : `${heloName} (${clientAddress})`;
 }
 
 function oneLine(text: string): string {

@@ -18,6 +18,7 @@ import type { FoundQueueState } from '../spool/owedIndex.ts';
 import { type Recovered, recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
 import { HeldContent } from './heldContent.ts';
+import { LocalMail } from './localMail.ts';
 import { EngineMail } from './owedMail.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
@@ -161,6 +162,12 @@ export class Engine {
       isFull: () => this.#isFull(),
       store: (message, injector, answer) => submissions.store(message, injector, answer),
     });
+    const localMail = new LocalMail({
+      clock: ports.clock,
+      spool,
+      hostName: config.hostNames.value[0]!,
+      owed: (envelope, content, location) => this.#owed(envelope, content, location),
+    });
     this.#sendings = new Sendings(ports, {
       scheduler: this.#scheduler,
       spool,
@@ -173,6 +180,7 @@ export class Engine {
       settingsFor,
       categoryOf: compileBounceCategories(config.bounceCategoryRules),
       held: this.#held,
+      localMail,
       quarantine: this.#quarantine,
       guard,
     });

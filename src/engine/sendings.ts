@@ -31,6 +31,7 @@ import type { HoldReason } from '../spool/owed.ts';
 import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
 import { Bouncing, type BouncingSetup } from './bouncing.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
+import type { LocalMail } from './localMail.ts';
 import type { Outgoing } from './outgoing.ts';
 import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
@@ -46,6 +47,7 @@ export interface SendingParts {
   readonly settingsFor: DomainSettingsLookup;
   readonly categoryOf: BounceCategories;
   readonly held: HeldContent;
+  readonly localMail: LocalMail;
   readonly quarantine: Quarantine;
   readonly guard: PoisonGuard;
 }

@@ -1,7 +1,8 @@
 import type { ConnectAllowed } from '../access/access.ts';
+import type { EffectiveSource } from '../access/sourceOverlay.ts';
 import type { Clock } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
-import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
+import type { Content, DsnReturn, Envelope, SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import { formatDateTime } from '../protocol/dateTime.ts';
 import { withoutRanges } from '../protocol/headerFields.ts';
@@ -158,7 +159,7 @@ export class Submissions {
 
 function envelopeOf(
   { reversePath, smtpUtf8, eightBit, wireForm, heloName }: ReceivedMessage,
-  { connection }: Injector,
+  { connection, allowed }: Injector,
   { jobId, envId }: HeaderSays,
   { route, recipients }: RouteGroup,
   id: MessageId,
@@ -176,6 +177,7 @@ function envelopeOf(
     vmtaPool: route.vmtaPool,
     jobId,
     envId,
+    dsnReturn: dsnReturnOf(allowed.effective),
     reception: {
       type: 'smtp',
       heloName,
@@ -184,6 +186,11 @@ function envelopeOf(
       listenerPort: connection.local.port,
     },
   };
+}
+
+function dsnReturnOf({ suppressLocalDsn, dsnReturnDefault }: EffectiveSource): DsnReturn {
+  if (suppressLocalDsn.value) return 'none';
+  return dsnReturnDefault.value === 'full' ? 'full' : 'headers';
 }
 
 function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {

@@ -46,6 +46,7 @@ const config = (listeners: readonly ListenerConfig[], given: Partial<Config> = {
   durability: set('sync'),
   engines: set(1),
   domainPrecedence: set('specificity'),
+  customDsnFromHeader: set(''),
   smtpSourceHosts: [],
   ...given,
 });

@@ -23,7 +23,7 @@ export interface DeliveryEvent {
   readonly dsnMta: string;
   /** PowerMTA's category word, '' for delivered. */
   readonly bounceCategory: string;
-  /** `helo.name (192.0.2.9)` of the client that injected the message. */
+  /** `helo.name (192.0.2.9)` of the client that injected the message; '' when this server made it. */
   readonly srcMta: string;
   /** '0.0.0.0' when never bound. */
   readonly dlvSourceIp: string;

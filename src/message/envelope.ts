@@ -17,6 +17,7 @@ export interface Envelope {
   readonly vmtaPool: string;
   readonly jobId: string;
   readonly envId: string;
+  readonly dsnReturn: DsnReturn;
   /** How and from where the message came in. */
   readonly reception: Reception;
 }
@@ -36,8 +37,12 @@ export interface EnvelopeRecipient {
  */
 export type WireForm = 'dotStuffed' | 'raw';
 
+/** What a report of a failure gives back to the sender (RFC 3461 section 4.3); `none`: no report is sent. */
+export type DsnReturn = 'none' | 'headers' | 'full';
+
 export interface Reception {
-  readonly type: 'smtp';
+  /** `local`: this server made it; all else is empty then. */
+  readonly type: 'smtp' | 'local';
   /** The client's EHLO or HELO name. */
   readonly heloName: string;
   readonly clientAddress: string;

@@ -78,6 +78,7 @@ function configuration(more: Partial<Config> = {}): Config {
     durability: setting('sync'),
     engines: setting(1),
     domainPrecedence: setting('specificity'),
+    customDsnFromHeader: setting(''),
     smtpSourceHosts: [],
     ...more,
   };

@@ -35,8 +35,9 @@ const anyEnvelope: fc.Arbitrary<Envelope> = fc.record({
   vmtaPool: text,
   jobId: text,
   envId: text,
+  dsnReturn: fc.constantFrom('none', 'headers', 'full'),
   reception: fc.record({
-    type: fc.constant('smtp'),
+    type: fc.constantFrom('smtp', 'local'),
     heloName: text,
     clientAddress: text,
     listenerAddress: text,

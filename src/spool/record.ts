@@ -2,7 +2,7 @@ import type { ByteReader } from '../base/byteReader.ts';
 import type { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest } from '../base/ports.ts';
 import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.ts';
-import type { Envelope, EnvelopeRecipient, WireForm } from '../message/envelope.ts';
+import type { DsnReturn, Envelope, EnvelopeRecipient, WireForm } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
 import type { QueueState } from '../message/queueState.ts';
@@ -96,7 +96,10 @@ export type SpoolRecord =
 
 const eventKinds: readonly DeliveryEventKind[] = ['delivered', 'failed', 'deferred'];
 const wireForms: readonly WireForm[] = ['dotStuffed', 'raw'];
-const flag = { smtpUtf8: 1, eightBit: 2, raw: 4, inFile: 8, damaged: 16 } as const;
+const flag = { smtpUtf8: 1, eightBit: 2, raw: 4, inFile: 8, damaged: 16, local: 32 } as const;
+/** Of the flags, two bits. */
+const dsnReturns: readonly DsnReturn[] = ['headers', 'full', 'none'];
+const dsnReturnUnit = 64;
 
 export function writeEnvelope(out: ByteWriter, record: EnvelopeRecord): void {
   const start = openRecord(out, recordType.envelope);
@@ -253,7 +256,9 @@ function envelopeTo(out: ByteWriter, { envelope, body }: EnvelopeRecord): void {
       (envelope.eightBit ? flag.eightBit : 0) |
       (wireForms.indexOf(envelope.wireForm) * flag.raw) |
       (body.inFile ? flag.inFile : 0) |
-      (body.isDamaged ? flag.damaged : 0),
+      (body.isDamaged ? flag.damaged : 0) |
+      (envelope.reception.type === 'local' ? flag.local : 0) |
+      (dsnReturns.indexOf(envelope.dsnReturn) * dsnReturnUnit),
   );
   out.text(envelope.reversePath);
   out.text(envelope.vmta);
@@ -286,7 +291,7 @@ function envelopeFrom(from: ByteReader): EnvelopeRecord {
   const jobId = from.text();
   const envId = from.text();
   const reception = {
-    type: 'smtp' as const,
+    type: (flags & flag.local) === 0 ? ('smtp' as const) : ('local' as const),
     heloName: from.text(),
     clientAddress: from.text(),
     listenerAddress: from.text(),
@@ -317,6 +322,7 @@ function envelopeFrom(from: ByteReader): EnvelopeRecord {
       vmtaPool,
       jobId,
       envId,
+      dsnReturn: dsnReturns[Math.floor(flags / dsnReturnUnit)] ?? 'headers',
       reception,
     },
   };

@@ -30,6 +30,7 @@ export function envelopeOf(id: Envelope['id'], recipients: number): Envelope {
     vmtaPool: 'p',
     jobId: '',
     envId: '',
+    dsnReturn: 'headers',
     reception: {
       type: 'smtp',
       heloName: 'h',

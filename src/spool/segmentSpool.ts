@@ -416,6 +416,7 @@ function lostEnvelope(id: MessageId, recipients: number): Envelope {
     vmtaPool: '',
     jobId: '',
     envId: '',
+    dsnReturn: 'none',
     reception: { type: 'smtp', heloName: '', clientAddress: '', listenerAddress: '', listenerPort: 0 },
   };
 }
