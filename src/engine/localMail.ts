@@ -4,7 +4,7 @@ import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import { formatDateTime } from '../protocol/dateTime.ts';
 import { plainMessage } from '../protocol/ownMessage.ts';
 import { parsePath } from '../protocol/path.ts';
-import type { MessageOwner, NewMessage, Spool } from '../spool/spool.ts';
+import type { OwnedMessage, Spool } from '../spool/spool.ts';
 
 /**
  * A message this server makes itself. It leaves with the null reverse-path, so nobody is told of its
@@ -76,7 +76,7 @@ export class LocalMail {
   }
 
   /** For who puts it into the spool beside something else. */
-  stored(id: MessageId, local: LocalMessage): { readonly message: NewMessage; readonly owner: MessageOwner } {
+  stored(id: MessageId, local: LocalMessage): OwnedMessage {
     const { to, vmta, vmtaPool, smtpUtf8, eightBit } = local;
     const { clock, owed } = this.#setup;
     const content = { prefix: noBytes, chunks: [local.content], sizeBytes: local.content.length };

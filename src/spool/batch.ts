@@ -5,6 +5,7 @@ import type { Content, SpoolLocation } from '../message/envelope.ts';
 import { batchHeaderBytes, blockBytes, encodeBatchHeader, frameBytes } from './frame.ts';
 import {
   type BodyPlace,
+  type EventNote,
   type Note,
   setBodyPlace,
   writeEnvelope,
@@ -13,7 +14,7 @@ import {
 } from './record.ts';
 import { sealRecords } from './recordFrame.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { MessageOwner, NewMessage } from './spool.ts';
+import type { MessageOwner, NewMessage, OwnedMessage } from './spool.ts';
 
 /** Where its record lies: offset and length in the batch's record part. */
 interface RecordSpan {
@@ -26,6 +27,8 @@ export interface PendingMessage extends RecordSpan {
   readonly owner: MessageOwner;
   /** The content's own file, when it lies in one. */
   readonly bodyFile: BodyPlace | undefined;
+  /** The outcomes it reports; undefined: it is no report. */
+  readonly reported: readonly EventNote[] | undefined;
   /** The reply has left already (durability os or none). */
   answered: boolean;
 }
@@ -43,6 +46,8 @@ export class Batch {
   readonly messages: PendingMessage[] = [];
   readonly snapshots: PendingSnapshot[] = [];
   readonly notes: Note[] = [];
+  /** By the first of the outcomes that each reports; the others follow it in `notes`. */
+  readonly reports = new Map<Note, PendingMessage>();
   /** When the oldest note was put, monotonic; Infinity without one. */
   oldestNoteMs = Number.POSITIVE_INFINITY;
   /** 0 until it is written. */
@@ -77,12 +82,13 @@ export class Batch {
     owner: MessageOwner,
     answered: boolean,
     bodyFile: BodyPlace | undefined,
+    reported?: readonly EventNote[],
   ): PendingMessage {
     const { envelope, content } = message;
     const recordAt = this.#records.length;
     writeEnvelope(this.#records, { envelope, body: bodyFile ?? this.#addBody(content, recordAt, false) });
     const recordBytes = this.#records.length - recordAt;
-    const pending = { message, owner, answered, bodyFile, recordAt, recordBytes };
+    const pending = { message, owner, answered, bodyFile, reported, recordAt, recordBytes };
     this.messages.push(pending);
     if (message.durability === 'sync') this.needsSync = true;
     return pending;
@@ -101,6 +107,19 @@ export class Batch {
     writeNote(this.#records, note);
     this.notes.push(note);
     this.oldestNoteMs = Math.min(this.oldestNoteMs, nowMs);
+  }
+
+  /** Outcomes, then the report of them: never one without the other (architecture 5, Outcomes). */
+  addReport(reported: readonly EventNote[], { message, owner }: OwnedMessage, nowMs: number): PendingMessage {
+    for (const note of reported) this.addNote(note, nowMs);
+    const pending = this.addMessage(message, owner, true, undefined, reported);
+    this.reports.set(reported[0]!, pending);
+    return pending;
+  }
+
+  /** Somebody waits for it to be durable. Reports wait as long as the outcomes they come with. */
+  get isAwaited(): boolean {
+    return this.messages.length > this.reports.size || this.snapshots.length > 0;
   }
 
   /** The frame as it goes to disk: header, records, views of the bodies, padding. Sets `number`. */
@@ -166,6 +185,25 @@ export class Batch {
     // Place and checksum are known when the batch is sealed.
     return { at: 0, inFile: false, prefixBytes: prefix.length, sizeBytes, crc: 0, isDamaged };
   }
+}
+
+/** `durability os`: the kernel has it, the reply may leave. */
+export function answerWritten(batch: Batch): void {
+  for (const pending of batch.messages) {
+    if (pending.answered || pending.message.durability !== 'os') continue;
+    pending.answered = true;
+    pending.owner.answer(true);
+  }
+}
+
+/** What it adds to a batch beside its record. */
+export function ownBytes({ content }: NewMessage, bodyFile: BodyPlace | undefined): number {
+  return bodyFile === undefined ? content.sizeBytes : 0;
+}
+
+/** What a message that is not published yet holds of the reception budget. */
+export function heldBytes({ message, recordBytes }: PendingMessage): number {
+  return message.content.sizeBytes + recordBytes;
 }
 
 interface Placing {

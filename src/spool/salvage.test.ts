@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { systemDigest } from '../base/node/digest.ts';
+import { type MessageId, reportId } from '../message/messageId.ts';
 import { Batch } from './batch.ts';
 import { batchHeaderBytes, blockBytes, type SegmentHeader } from './frame.ts';
-import { readRecords, wholeRecords } from './record.ts';
+import { OwedIndex } from './owedIndex.ts';
+import { readRecords, type SpoolRecord, tellRecord, wholeRecords } from './record.ts';
 import { recordPlaces } from './recordFrame.ts';
-import { damageOf, type Salvaged, salvage } from './salvage.ts';
+import { damageOf, type Salvaged, salvage, tellSalvaged } from './salvage.ts';
 import { envelopeOf, eventOf, messageOf } from './samples.testing.ts';
 import { findBatch } from './segmentFile.ts';
 
@@ -116,3 +118,27 @@ test('a damage reaches over its batch, or where that is unknown to the next one 
   expect(damageOf(1, 4096, undefined, undefined, 5000)).toEqual({ segment: 1, at: 4096, sizeBytes: 904 });
   expect(damageOf(1, 9000, undefined, undefined, 5000).sizeBytes).toBe(0);
 });
+
+test('a report that can be read proves the outcome before it that cannot', () => {
+  const [failed, other] = [
+    envelopeOf({ epoch: 1, sequence: 9 }, 2),
+    envelopeOf({ epoch: 1, sequence: 10 }, 1),
+  ];
+  const owed = new OwedIndex();
+  for (const { id, recipients } of [failed, other]) tellRecord(recordOf(id, recipients.length), 1, owed);
+  tellSalvaged(['gap', recordOf(reportId(failed.id, 1)!, 1)], 2, owed);
+  const held = Array.from(owed, ({ id, recipients }) => [
+    id.sequence,
+    recipients.map(({ index, heldFor }) => [index, heldFor]),
+  ]);
+  expect(held).toEqual([
+    [9, [[0, 'doubtful']]],
+    [10, [[0, 'doubtful']]],
+    [reportId(failed.id, 1)!.sequence, [[0, undefined]]],
+  ]);
+});
+
+function recordOf(id: MessageId, recipients: number): SpoolRecord {
+  const body = { at: 0, inFile: false, prefixBytes: 0, sizeBytes: 0, crc: 0, isDamaged: false };
+  return { kind: 'envelope', at: id.sequence, bytes: 1, envelope: envelopeOf(id, recipients), body };
+}

@@ -1,4 +1,5 @@
 import type { Digest, DiskFile } from '../base/ports.ts';
+import { type MessageId, reportedBy } from '../message/messageId.ts';
 import { batchHeaderBytes, frameBytes, type SegmentHeader } from './frame.ts';
 import type { OwedIndex } from './owedIndex.ts';
 import { recordType, type SpoolRecord, tellRecord, wholeRecords } from './record.ts';
@@ -58,8 +59,19 @@ export function tellSalvaged(salvaged: readonly Salvaged[], segment: number, owe
   for (const one of salvaged) {
     if (one === 'gap') {
       owed.doubt(({ segment: where, recordAt }) => where === segment && envelopes.has(recordAt));
-    } else tellRecord(one, segment, owed);
+    } else {
+      tellRecord(one, segment, owed);
+      if (one.kind === 'envelope') tellReported(one.envelope.id, owed);
+    }
   }
+}
+
+/** A report proves the outcome that was written with it, should that be what cannot be read. */
+function tellReported(id: MessageId, owed: OwedIndex): void {
+  const reported = reportedBy(id);
+  if (reported === undefined) return;
+  const { index: recipientIndex } = reported;
+  owed.settle({ kind: 'failed', id: reported.id, recipientIndex, attempts: 0, nextTryMs: 0 });
 }
 
 function readPlace(bytes: Uint8Array, place: RecordPlace, base: number): SpoolRecord | undefined {

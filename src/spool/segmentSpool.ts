@@ -180,6 +180,12 @@ export class SegmentSpool implements Spool {
     this.#writer.putNote({ kind: 'event', event, messageSegment });
   }
 
+  putReported(events: readonly DeliveryEvent[], messageSegment: number, report: OwnedMessage): void {
+    const reported = events.map((event) => ({ kind: 'event' as const, event, messageSegment }));
+    for (let left = events.length; left > 0; left--) this.#reclaim.give(messageSegment);
+    this.#writer.putReport(reported, report);
+  }
+
   putQueueState(state: QueueState): void {
     this.#queueStates.put(state);
     this.#writer.putNote({ kind: 'queueState', state });

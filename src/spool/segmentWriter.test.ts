@@ -67,6 +67,23 @@ function putEvent(attempts = 1): void {
   writer.putNote({ kind: 'event', event: eventOf(envelope, 0, 'deferred', attempts), messageSegment: 1 });
 }
 
+function putReported(attempts: readonly number[], bodyBytes = 10): void {
+  sequence += 1;
+  const key = sequence;
+  const envelope = envelopeOf({ epoch: 4, sequence: 1 }, attempts.length);
+  writer.putReport(
+    attempts.map((count, index) => ({
+      kind: 'event',
+      event: eventOf(envelope, index, 'failed', count),
+      messageSegment: 1,
+    })),
+    {
+      message: messageOf({ epoch: 4, sequence }, { bodyBytes, durability: 'none' }),
+      owner: { answer: () => void told.push(`${key} answered`), owed: () => void told.push(`${key} owed`) },
+    },
+  );
+}
+
 interface ReadSegment {
   readonly header: SegmentHeader;
   readonly batches: readonly {
@@ -378,6 +395,51 @@ test('outcomes and deferrals of failed batches are written again, in their order
   );
   expect(writer.unsyncedEvents).toBe(0);
   expect(writer.oldestNoteMs).toBe(Number.POSITIVE_INFINITY);
+});
+
+test('outcomes and their report share a batch where the cap would part them', async () => {
+  await beginAndPublish();
+  put(90 * 1024);
+  putReported([1, 2], 10 * 1024);
+  putEvent(3);
+  clock.advance(100);
+  await disk.finishAll();
+  const { batches } = await segment(1);
+  const filled = batches.map(({ says }) => says).filter((says) => says.length > 0);
+  expect(filled[0]).toEqual(['message 1']);
+  expect(filled[1]).toEqual(['event 1', 'event 2', 'message 2', 'event 3']);
+});
+
+test('a report waits as long as the outcomes it comes with, and is owed with its batch', async () => {
+  await beginAndPublish();
+  putReported([1]);
+  expect(writer.unsyncedEvents).toBe(1);
+  expect(writer.pendingBytes).toBeGreaterThan(10);
+  clock.advance(99);
+  expect(await disk.held()).toEqual([]);
+  clock.advance(1);
+  await disk.finishAll();
+  expect(told).toEqual(['1 owed', 'batch 2']);
+  expect([writer.unsyncedEvents, writer.pendingBytes]).toEqual([0, 0]);
+});
+
+test('outcomes and report of a failed batch are written again together, in their order, and owed once', async () => {
+  await beginAndPublish();
+  putEvent(1);
+  putReported([2, 3], 50 * 1024);
+  putEvent(4);
+  put(10);
+  await disk.fail('writeSynced');
+  // What waits behind it is larger than the cap allows in one batch.
+  put(60 * 1024);
+  clock.advance(100);
+  await disk.finishAll();
+  const { batches } = await segment(2);
+  expect(batches[0]!.says).toEqual(['event 1', 'event 2', 'event 3', 'message 1', 'event 4']);
+  expect(batches[1]!.says).toEqual(['message 3']);
+  expect(told.filter((one) => one.startsWith('1 '))).toEqual(['1 owed']);
+  expect(told).toContain('2 refused');
+  expect([writer.unsyncedEvents, writer.pendingBytes]).toEqual([0, 0]);
 });
 
 test('a disk that stays broken is tried ever more rarely, and nothing is answered meanwhile', async () => {

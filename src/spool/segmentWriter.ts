@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { ByteWriter } from '../base/byteWriter.ts';
 import type { Clock, Digest, Disk, DiskError, DiskFile, Random, Timer } from '../base/ports.ts';
-import { Batch, type PendingMessage } from './batch.ts';
+import { answerWritten, Batch, heldBytes, ownBytes, type PendingMessage } from './batch.ts';
 import { FooterWriter } from './footer.ts';
 import {
   blockBytes,
@@ -11,7 +11,7 @@ import {
   type SpoolSizes,
   segmentName,
 } from './frame.ts';
-import type { BodyPlace, Note } from './record.ts';
+import type { BodyPlace, EventNote, Note } from './record.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Durability, MessageOwner, NewMessage, OwnedMessage } from './spool.ts';
 
@@ -158,6 +158,13 @@ export class SegmentWriter {
     this.#pumpSoon();
   }
 
+  /** They share a batch, whatever fails on the way. */
+  putReport(reported: readonly EventNote[], report: OwnedMessage): void {
+    this.#addReport(reported, report, this.#ports.clock.monotonicMs());
+    this.#unsyncedEvents += reported.length;
+    this.#pumpSoon();
+  }
+
   putSnapshot(snapshot: Snapshot): void {
     const bytes = 'inFile' in snapshot.body ? 0 : snapshot.body.sizeBytes;
     this.#gatheringBatch(bytes).addSnapshot(snapshot);
@@ -185,6 +192,25 @@ export class SegmentWriter {
     const batch = this.#gatheringBatch(ownBytes(message, bodyFile));
     const pending = batch.addMessage(message, owner, answered, bodyFile);
     this.#pendingBytes += heldBytes(pending);
+  }
+
+  #addReport(reported: readonly EventNote[], report: OwnedMessage, sinceMs: number): void {
+    const batch = this.#gatheringBatch(report.message.content.sizeBytes);
+    this.#pendingBytes += heldBytes(batch.addReport(reported, report, sinceMs));
+  }
+
+  /** Again, in their order; with each report what it reports. */
+  #addAgain({ notes, reports, oldestNoteMs }: Batch): void {
+    for (let at = 0; at < notes.length; ) {
+      const report = reports.get(notes[at]!);
+      if (report?.reported === undefined) {
+        this.#gatheringBatch(0).addNote(notes[at]!, oldestNoteMs);
+        at += 1;
+        continue;
+      }
+      this.#addReport(report.reported, report, oldestNoteMs);
+      at += report.reported.length;
+    }
   }
 
   #gatheringBatch(bodyBytes: number): Batch {
@@ -238,7 +264,7 @@ export class SegmentWriter {
   #isDue(): boolean {
     const batch = this.#gathering[0];
     if (batch === undefined) return false;
-    if (batch.messages.length > 0 || batch.snapshots.length > 0) return true;
+    if (batch.isAwaited) return true;
     if (this.#gathering.length > 1 || this.#closing !== undefined) return true;
     const dueInMs = batch.oldestNoteMs + noteDelayMs - this.#ports.clock.monotonicMs();
     if (batch.notes.length >= noteBatchMax || dueInMs <= 0) return true;
@@ -418,10 +444,14 @@ export class SegmentWriter {
     this.#retire('suspect');
     const waiting = this.#gathering.splice(0);
     for (const { batch } of failed) {
-      for (const note of batch.notes) this.#gatheringBatch(0).addNote(note, batch.oldestNoteMs);
+      this.#addAgain(batch);
       for (const { snapshot } of batch.snapshots) snapshot.moved(undefined);
       for (const pending of batch.messages) {
-        const { message, owner, answered, bodyFile } = pending;
+        const { message, owner, answered, bodyFile, reported } = pending;
+        if (reported !== undefined) {
+          this.#pendingBytes -= heldBytes(pending);
+          continue;
+        }
         if (!answered) {
           this.#refused.push(pending);
           continue;
@@ -459,22 +489,4 @@ export class SegmentWriter {
         : Promise.resolve();
     synced.finally(() => segment.file.close()).then(closed, closed);
   }
-}
-
-/** `durability os`: the kernel has it, the reply may leave. */
-function answerWritten(batch: Batch): void {
-  for (const pending of batch.messages) {
-    if (pending.answered || pending.message.durability !== 'os') continue;
-    pending.answered = true;
-    pending.owner.answer(true);
-  }
-}
-
-function ownBytes({ content }: NewMessage, bodyFile: BodyPlace | undefined): number {
-  return bodyFile === undefined ? content.sizeBytes : 0;
-}
-
-/** What a message that is not published yet holds of the reception budget. */
-function heldBytes({ message, recordBytes }: PendingMessage): number {
-  return message.content.sizeBytes + recordBytes;
 }

@@ -4,7 +4,7 @@ import type { Digest, Disk, DiskError } from '../base/ports.ts';
 import { type BatchPosition, beforeAll, comparePositions, type Watermark } from '../message/batchPosition.ts';
 import type { DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
-import { formatMessageId } from '../message/messageId.ts';
+import { formatMessageId, reportId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
 import type { QueueState } from '../message/queueState.ts';
 import type { Fault } from '../simulation/diskFaults.ts';
@@ -46,6 +46,13 @@ interface Mistake {
   recorded?(cursor: BatchPosition): BatchPosition;
   /** What it is told of the mail that is owed. */
   mail?(mail: OwedMail): OwedMail;
+  /** How outcomes and their report are put. */
+  putReported?(
+    spool: SegmentSpool,
+    put: Parameters<SegmentSpool['putReported']>,
+    /** Does it when everything that was given by then is published. */
+    later: (work: () => void) => void,
+  ): void;
   /** A batch failed. */
   failed?(messages: Iterable<Message>, disk: Disk): void;
   /** A terminal outcome was put. */
@@ -58,6 +65,8 @@ interface Recipient {
   attempts: number;
   attemptsPublished: number;
   rows: number;
+  /** The message that was put with its outcome, to report it. */
+  report?: string | undefined;
 }
 
 /** What was put since the youngest that is known to be durable, that one first. */
@@ -124,6 +133,7 @@ class World implements OwedMail {
   #isStarted = false;
   /** Put and not yet published, oldest first: the spool publishes in order, and counts its events. */
   #given: Given[] = [];
+  #later: (() => void)[] = [];
 
   constructor(seed: number, { mistake = {}, durability = 'sync' }: WorldOptions = {}) {
     this.random = new SeededRandom(seed);
@@ -210,6 +220,7 @@ class World implements OwedMail {
       const found = new Set(together.map((key) => owed.has(key)));
       expect(found.size, `not all, not none: ${together}`).toBe(1);
     }
+    const found = new Set(owed.keys());
     for (const [key, message] of this.messages) {
       const there = owed.get(key);
       owed.delete(key);
@@ -226,6 +237,13 @@ class World implements OwedMail {
         if (recipient.outcome === 'none') expect(still, `accepted, yet lost: ${key}`).toBeDefined();
         recipient.outcome = still === undefined ? 'published' : 'none';
         if (still === undefined) return;
+        if (recipient.report !== undefined) {
+          expect(this.messages.get(recipient.report)?.answer, `report without its outcome: ${key}`).not.toBe(
+            'accepted',
+          );
+          expect(found.has(recipient.report), `report without its outcome: ${key}`).toBe(false);
+          recipient.report = undefined;
+        }
         expect(still.attempts, `deferral forgotten: ${key}`).toBeGreaterThanOrEqual(
           recipient.attemptsPublished,
         );
@@ -238,10 +256,21 @@ class World implements OwedMail {
       foundAmong(this.#queueStates.get(queue)!, found, `state of ${queue}`);
     }
     expect([...owed.keys()], 'owed, yet never put').toEqual([]);
+    this.#checkReports();
     for (const [key, message] of this.messages) if (message.answer === 'pending') this.messages.delete(key);
     for (const message of this.messages.values()) {
       if (isOpen(message) && message.put.content.sizeBytes >= sizes.bodyFileBytes)
         await this.#readBack(message);
+    }
+  }
+
+  /** What became of a recipient and what reports it are durable together. */
+  #checkReports(): void {
+    for (const [key, { recipients }] of this.messages) {
+      for (const { outcome, report } of recipients) {
+        if (report === undefined || outcome !== 'published') continue;
+        expect(this.messages.get(report)?.answer, `outcome without its report: ${key}`).toBe('accepted');
+      }
     }
   }
 
@@ -264,6 +293,22 @@ class World implements OwedMail {
     const key = formatMessageId(put.envelope.id);
     expect(this.ids.has(key), `id used twice: ${key}`).toBe(false);
     this.ids.add(key);
+    const message = this.#note(put, together);
+    const life = this.#life;
+    return {
+      answer: (stored) => {
+        expect(life).toBe(this.#life);
+        expect(message.answer, `answered twice: ${key}`).toBe('pending');
+        message.answer = stored ? 'accepted' : 'refused';
+      },
+      owed: (location) => {
+        expect(message.answer).toBe('accepted');
+        message.location = location;
+      },
+    };
+  }
+
+  #note(put: NewMessage, together: readonly string[] = [formatMessageId(put.envelope.id)]): Message {
     const message: Message = {
       put,
       held: { put: [undefined] },
@@ -277,19 +322,45 @@ class World implements OwedMail {
         rows: 0,
       })),
     };
-    this.messages.set(key, message);
-    const life = this.#life;
-    return {
-      answer: (stored) => {
-        expect(life).toBe(this.#life);
-        expect(message.answer, `answered twice: ${key}`).toBe('pending');
-        message.answer = stored ? 'accepted' : 'refused';
-      },
-      owed: (location) => {
-        expect(message.answer).toBe('accepted');
-        message.location = location;
+    this.messages.set(formatMessageId(put.envelope.id), message);
+    return message;
+  }
+
+  /** All that are left of a message fail at once, and one report tells of them. */
+  #reported(): void {
+    const failing = this.#isStarted ? this.#pickOwed() : undefined;
+    if (failing === undefined) return;
+    const { envelope } = failing.put;
+    const left = failing.recipients.flatMap(({ outcome }, index) => (outcome === 'none' ? [index] : []));
+    const id = reportId(envelope.id, left[0]!);
+    if (id === undefined) return;
+    const put = messageOf(id, { bodyBytes: this.random.below(6000), durability: 'none' });
+    const report = this.#note(put);
+    const events = left.map((index) => {
+      const recipient = failing.recipients[index]!;
+      recipient.attempts += 1;
+      recipient.outcome = 'given';
+      recipient.report = formatMessageId(id);
+      this.#given.push({ recipient, kind: 'failed', attempts: recipient.attempts });
+      return eventOf(envelope, index, 'failed', recipient.attempts);
+    });
+    const owner = {
+      answer: () => undefined,
+      owed: (location: SpoolLocation) => {
+        expect(report.answer, `owed twice: ${formatMessageId(id)}`).toBe('pending');
+        report.answer = 'accepted';
+        report.location = location;
       },
     };
+    const { segment } = failing.location!;
+    if (this.#mistake.putReported === undefined)
+      this.spool.putReported(events, segment, { message: put, owner });
+    else {
+      this.#mistake.putReported(this.spool, [events, segment, { message: put, owner }], (work) =>
+        this.#later.push(work),
+      );
+    }
+    this.#mistake.settled?.(failing, this.disk);
   }
 
   #event(kind: DeliveryEventKind): void {
@@ -398,6 +469,7 @@ class World implements OwedMail {
       recipient.attemptsPublished = attempts;
       if (kind !== 'deferred') recipient.outcome = 'published';
     }
+    if (this.#given.length === 0) for (const work of this.#later.splice(0)) work();
   }
 
   #laterOf(remembered: Remembered<unknown>): number {
@@ -449,6 +521,7 @@ class World implements OwedMail {
     this.#life += 1;
     if (this.spool !== undefined) this.notePublished();
     this.#given = [];
+    this.#later = [];
     this.clock.dropAlarms();
     if (this.#durability !== 'sync' || this.random.oneIn(2)) this.disk.kill();
     else this.disk.powerLoss();
@@ -465,7 +538,8 @@ class World implements OwedMail {
     const { random, disk, clock } = this;
     const choice = random.below(100);
     if (choice < 15) this.#put();
-    else if (choice < 27) this.#event(random.pick(['delivered', 'failed', 'deferred'] as const));
+    else if (choice < 24) this.#event(random.pick(['delivered', 'failed', 'deferred'] as const));
+    else if (choice < 27) this.#reported();
     else if (choice < 30) disk.fail(random.pick(this.#faults));
     else if (choice < 36) await this.record();
     else if (choice < 37) await this.readBack();
@@ -504,6 +578,7 @@ class World implements OwedMail {
       await this.record();
     }
     expect(this.spool.pendingBytes, 'bytes still counted').toBe(0);
+    this.#checkReports();
     for (const [key, message] of this.messages) {
       if (message.answer !== 'accepted' || !this.#hasCursor) continue;
       for (const { rows } of message.recipients) expect(rows, `rows of ${key}`).toBe(1);
@@ -727,6 +802,18 @@ const mistakes: Readonly<Record<string, Mistake>> = {
         recipientsOf: (messages) =>
           mail.recipientsOf(messages).map((owed) => owed.map((one) => ({ ...one, heldFor: undefined }))),
       }),
+  },
+  'a report goes into a later batch than its outcome': {
+    putReported(spool, [events, segment, { message, owner }], later) {
+      for (const event of events) spool.putEvent(event, segment);
+      later(() => spool.putMessage(message, owner));
+    },
+  },
+  'a report is not written again with its outcome': {
+    putReported(spool, [events, segment, { message, owner }]) {
+      for (const event of events) spool.putEvent(event, segment);
+      spool.putMessage({ ...message, durability: 'sync' }, owner);
+    },
   },
   'no CRC is checked': { digest: { crc32: () => 0 } },
   'the epoch of before is used again': {

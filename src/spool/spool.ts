@@ -43,6 +43,12 @@ export interface Spool {
    * where the message lies at this moment.
    */
   putEvent(event: DeliveryEvent, messageSegment: number): void;
+  /**
+   * Final outcomes of one message, at least one, and the message that reports them: both are durable, or neither
+   * (architecture 5, Outcomes). The report is smaller than a content that has a file of its own, and its owner
+   * has nothing to answer: what a failing disk loses is written again.
+   */
+  putReported(events: readonly DeliveryEvent[], messageSegment: number, report: OwnedMessage): void;
   /** What is to be remembered of a queue; the last word counts. Durable like an outcome. */
   putQueueState(state: QueueState): void;
   /** Keeps a message back from delivery over every restart, or (undefined) no more. Durable like an outcome. */
