@@ -140,6 +140,8 @@ export interface InjectionSourceSettings {
   readonly jobidPrefix: string;
   readonly processXEnvid: boolean;
   readonly removeReceivedHeaders: boolean;
+  /** In lower case. */
+  readonly removeHeader: readonly string[];
   readonly addMessageIdHeader: boolean;
   readonly addDateHeader: 'no' | 'yes' | 'override';
   readonly suppressLocalDsn: boolean;
@@ -176,6 +178,7 @@ export const injectionSourceDefaults: InjectionSourceSettings = {
   jobidPrefix: '',
   processXEnvid: false,
   removeReceivedHeaders: false,
+  removeHeader: [],
   addMessageIdHeader: false,
   addDateHeader: 'no',
   suppressLocalDsn: false,

@@ -224,9 +224,7 @@ reject-spf-check-temperror | yes/no        | yes              | harmless  | Refu
 reject-spf-check-permerror | yes/no        | yes              | harmless  | Refuse mail whose SPF record is broken.
 reject-spf-check-fail      | yes/no        | yes              | harmless  | Refuse mail that SPF forbids.
 reject-iprev-*             | yes/no        | no               | unsafe    | Refuse clients whose name and address do not agree.
-
-@ source domain
-remove-header*             | texts         |                  | unsafe    | Headers taken out on delivery.
+remove-header*             | header-names  |                  | honoured  | Headers taken out of what comes in.
 
 @ smtp-user
 password                   | text          |                  | harmless  | The password, as it is.
@@ -254,6 +252,7 @@ rewrite-list               | name          |                  | unsafe    | <rew
 virtual-mta*               | name          |                  | honoured  | A member; members take turns.
 
 @ domain
+remove-header*             | header-names  |                  | unsafe    | Headers taken out on delivery.
 max-smtp-out               | positive      | 20               | honoured  | Connections of one queue (domain and virtual MTA).
 max-msg-per-connection     | count         | 0                | honoured  | Messages before we hang up; 0 is no limit.
 max-rcpt-per-message       | max-rcpt      | 1000             | honoured  | Recipients of one transaction.
@@ -546,6 +545,7 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['certificate', values.certificate],
   ['text', values.text],
   ['header-name', values.headerName],
+  ['header-names', values.headerNames],
   ['job-prefix', values.jobPrefix],
   ['no/yes/override', values.dateHeader],
   ['texts', values.texts],

@@ -174,4 +174,7 @@ test('what X-Virtual-MTA may choose adds up within a block, and a later block re
   expect(settingsOf(one).allowedVirtualMtas!.value).toEqual(['mta1', 'pool1', 'mta2']);
   expect(settingsOf(one + block('allowed-virtual-mtas mta2')).allowedVirtualMtas!.value).toEqual(['mta2']);
   expect(settingsOf(block('jobid-header X-Campaign:')).jobidHeader!.value).toBe('x-campaign');
+  const removed = (...lines: string[]) => settingsOf(block(...lines)).removeHeader!.value;
+  expect(removed('remove-header X-A, X-B', 'remove-header x-c')).toEqual(['x-a', 'x-b', 'x-c']);
+  expect(removed('remove-header ""')).toEqual([]);
 });

@@ -9,6 +9,7 @@ import {
   defaultVirtualMtaName,
   dsnReturnDefault,
   headerName,
+  headerNames,
   jobPrefix,
   name,
   nameWords,
@@ -49,6 +50,7 @@ export const injectionSourceTable: {
   jobidPrefix: written('jobid-prefix', jobPrefix),
   processXEnvid: written('process-x-envid', boolean),
   removeReceivedHeaders: written('remove-received-headers', boolean),
+  removeHeader: written('remove-header', headerNames),
   addMessageIdHeader: written('add-message-id-header', boolean),
   addDateHeader: written('add-date-header', dateHeader),
   suppressLocalDsn: written('suppress-local-dsn', boolean),
@@ -70,7 +72,8 @@ export function resolveInjectionSources(nodes: readonly ConfigNode[]): readonly 
     if (argument === undefined) continue;
     const settings = {
       ...readSettings(section.children, injectionSourceTable),
-      ...allowedVirtualMtas(section.children),
+      ...linesAdded(section.children, 'allowedVirtualMtas', 'allowed-virtual-mtas', nameWords),
+      ...linesAdded(section.children, 'removeHeader', 'remove-header', headerNames),
     };
     const ranges: readonly InjectionSourceConfig['over'][] =
       argument.kind === 'name' ? [argument] : argument.cidrs.map((cidr) => ({ kind: 'cidr', cidr }));
@@ -87,9 +90,14 @@ export function resolveInjectionSources(nodes: readonly ConfigNode[]): readonly 
   return [...merged.values()];
 }
 
-/** Its lines within a block add up. */
-function allowedVirtualMtas(nodes: readonly ConfigNode[]): InjectionSourceConfig['settings'] {
-  const lines = settingsOf(nodes, 'allowed-virtual-mtas', nameWords);
+/** Of these the lines of one block add up. */
+function linesAdded(
+  nodes: readonly ConfigNode[],
+  key: 'allowedVirtualMtas' | 'removeHeader',
+  directive: string,
+  reader: ValueReader<readonly string[]>,
+): InjectionSourceConfig['settings'] {
+  const lines = settingsOf(nodes, directive, reader);
   if (lines.length === 0) return {};
-  return { allowedVirtualMtas: { value: lines.flatMap(({ value }) => value), origin: lines[0]!.origin } };
+  return { [key]: { value: lines.flatMap(({ value }) => value), origin: lines[0]!.origin } };
 }

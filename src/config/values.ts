@@ -466,6 +466,14 @@ export const headerName = oneWord('HEADER', 'the name of a header', (word) =>
   /^[\x21-\x39\x3b-\x7e]+:?$/.test(word) ? word.replace(/:$/, '').toLowerCase() : undefined,
 );
 
+const headerNameList = listOf(headerName);
+
+/** `""` is none: it clears what was inherited. */
+export const headerNames: ValueReader<readonly string[]> = {
+  ...headerNameList,
+  read: (raw) => (raw.trim() === '""' ? right([]) : headerNameList.read(raw)),
+};
+
 /** What job ids are made of, or the special value `{auth}`. */
 export const jobPrefix = oneWord('TEXT|{auth}', 'a prefix without blanks', (word) =>
   /^[\x21-\x7e]{0,64}$/.test(word) ? word : undefined,

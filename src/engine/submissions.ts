@@ -119,10 +119,11 @@ export class Submissions {
       ? this.#receivedOf(message, injector, id, timeQueuedMs)
       : noBytes;
     const hostName = this.#setup.config.hostNames.value[0]!;
-    const uniqueId = `${formatMessageId(id)}.${timeQueuedMs.toString(36)}`;
     const more =
       (effective.addXVirtualMtaHeader.value ? `X-Virtual-MTA: ${route.vmta}\r\n` : '') +
-      (header.addsMessageId ? `Message-ID: <${uniqueId}@${hostName}>\r\n` : '') +
+      (header.addsMessageId
+        ? `Message-ID: <${formatMessageId(id)}.${timeQueuedMs.toString(36)}@${hostName}>\r\n`
+        : '') +
       (header.addsDate ? `Date: ${this.#dateOf(timeQueuedMs)}\r\n` : '');
     return more === '' ? received : joined(received, encoder.encode(more));
   }

@@ -81,6 +81,20 @@ test('Message-ID and Date are added where they are missing, and a Date is replac
   expect(adds({}, 'A: b')).toBe('| A: b');
 });
 
+test('fields that are to be removed go, and what was obeyed among them is obeyed', () => {
+  const settings = {
+    removeHeader: ['x-job', 'x-mailer', 'date'],
+    processXJob: true,
+    retainXJob: true,
+  } as const;
+  const lines = ['X-MAILER: a', 'X-Job: b', 'Date: c', 'X-Mail: d'];
+  expect(said(settings, ...lines)).toMatchObject({ jobId: 'b', addsDate: false, left: 'X-Mail: d' });
+  expect(said({ ...settings, addDateHeader: 'yes' }, ...lines)).toMatchObject({
+    addsDate: true,
+    left: 'X-Mail: d',
+  });
+});
+
 test('Received fields go where that is asked', () => {
   expect(said({ removeReceivedHeaders: true }, 'Received: a', ' b', 'A: c', 'received: d').left).toBe('A: c');
 });

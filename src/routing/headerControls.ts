@@ -51,6 +51,7 @@ export function headerControls(effective: EffectiveSettings): HeaderControls {
     ['received', is('removeReceivedHeaders'), true],
     ['message-id', is('addMessageIdHeader'), false],
     ['date', date !== 'no', date === 'override'],
+    ...effective.removeHeader.value.map((name) => [name, true, true] as const),
   ];
   const read = uses.filter(([, isRead]) => isRead);
   const cut = new Set(read.flatMap(([name, , isCut]) => (isCut ? [name] : [])));
@@ -60,6 +61,7 @@ export function headerControls(effective: EffectiveSettings): HeaderControls {
     read(fields) {
       const first = (name: string): string | undefined =>
         fields.find((field) => field.name === name)?.value.trim();
+      const stays = (name: string): boolean => !cut.has(name) && first(name) !== undefined;
       // What cannot be a job's name is none: the next header may name it.
       const jobId = jobHeaders.map((name) => first(name) ?? '').find(isJobId) ?? '';
       const envId = is('processXEnvid') ? (first('x-envid') ?? '') : '';
@@ -68,8 +70,8 @@ export function headerControls(effective: EffectiveSettings): HeaderControls {
         jobId: jobId === '' ? '' : jobidPrefix + jobId,
         envId: envIdForm.test(envId) && envId.length <= envIdCharactersMax ? envId : '',
         cuts: cut.size === 0 ? [] : fields.filter(({ name }) => cut.has(name)),
-        addsMessageId: is('addMessageIdHeader') && first('message-id') === undefined,
-        addsDate: date === 'override' || (date === 'yes' && first('date') === undefined),
+        addsMessageId: is('addMessageIdHeader') && !stays('message-id'),
+        addsDate: date !== 'no' && !stays('date'),
       };
     },
   };

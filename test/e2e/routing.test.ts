@@ -143,11 +143,12 @@ test('a fallback takes what names no virtual MTA, and fields of ours stand below
       'add-message-id-header yes',
       'add-date-header override',
       'remove-received-headers yes',
+      'remove-header X-Mailer, X-Internal',
     ],
     ['invalid-virtual-mta-fallback three'],
   );
   const content = crlf(
-    'Received: from a\n\tby b; x\nX-Virtual-MTA: gone\nDate: never\nMessage-ID: <own@x>\nReceived: c\n\nx\n',
+    'Received: from a\n\tby b; x\nX-Virtual-MTA: gone\nDate: never\nMessage-ID: <own@x>\nX-Internal: y\n z\nReceived: c\n\nx\n',
   );
   await submit([], scene.port, { to: ['a@sink.test'], content });
   await submit([], scene.port, { to: ['b@sink.test'], content: crlf('Subject: none\n\nx\n') });
