@@ -685,10 +685,7 @@ function rowsOf<Row>(
   const rows: Row[] = [];
   for (const line of table.split('\n')) {
     if (line.startsWith('@ ')) scopes = line.slice(2).split(' ');
-    else if (line !== '') {
-      const cells = line.split('|').map((cell) => cell.trim());
-      rows.push(row(scopes, cells));
-    }
+    else if (line !== '') rows.push(row(scopes, line.split(/\s*\|\s*/)));
   }
   return rows;
 }

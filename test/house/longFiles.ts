@@ -4,7 +4,7 @@ export const linesMax = 500;
 /** The files that are longer, and how long they may be. Numbers only go down. */
 export const longFiles: ReadonlyMap<string, number> = new Map([
   // The table of every directive.
-  ['src/config/directives.ts', 705],
+  ['src/config/directives.ts', 703],
   // One state machine: the client side of SMTP.
   ['src/delivery/clientSession.ts', 522],
 ]);
