@@ -1,25 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { type Happening, mostInAnyWindow } from '../base/anyWindow.ts';
 import { RateLimit } from './rateLimit.ts';
-
-interface Happening {
-  readonly atMs: number;
-  readonly amount: number;
-}
-
-/** The most that happened in any window of that length, both ends included. */
-function mostInAnyWindow(happenings: readonly Happening[], perMs: number): number {
-  const sorted = happenings.toSorted((x, y) => x.atMs - y.atMs);
-  let most = 0;
-  let sum = 0;
-  let first = 0;
-  for (const { atMs, amount } of sorted) {
-    sum += amount;
-    while (sorted[first]!.atMs < atMs - perMs) sum -= sorted[first++]!.amount;
-    most = Math.max(most, sum);
-  }
-  return most;
-}
 
 const rates = fc.constantFrom(
   { count: 1, perMs: 1_200_000 },
