@@ -75,6 +75,15 @@ test('A batch without a row for this file moves its cursor all the same', async 
   expect(file.durable.get('engine-0')).toEqual({ epoch: 1, batch: 4 });
 });
 
+test('Mail of our own making has no receipt, and hides none', async () => {
+  const at = world();
+  const file = await opened(at, acctConfig({ records: ['r'] }));
+  const { reception } = envelope();
+  const own = envelope({ reception: { ...reception, type: 'local' } });
+  await committed(file, at, { ...batch(1), receipts: [own, envelope()] });
+  expect(rcpts(at.disk, first)).toEqual(envelope().recipients.map(({ forwardPath }) => forwardPath));
+});
+
 test('Receipts stand before the outcomes of their batch', async () => {
   const at = world();
   const file = await opened(at, acctConfig({ records: ['d', 'r'] }));

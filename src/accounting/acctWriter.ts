@@ -157,7 +157,7 @@ export class AcctFile {
     this.#gatheredPositions.set(batch.engine, batch.position);
     for (const envelope of batch.receipts) {
       const rows = this.#setup.rows.receiptRows(envelope);
-      if (rows === '') break;
+      if (rows === '') continue;
       this.#gathered += rows;
       this.#uncommittedRows += envelope.recipients.length;
     }

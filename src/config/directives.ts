@@ -101,7 +101,7 @@ smtp-server-tls-allow-tlsv1.3 | yes/no     | yes              | harmless  | Inbo
 smtp-server-tls-v1.3-ciphersuites | text   |                  | harmless  | Inbound TLS 1.3: cipher suites.
 smtp-server-tls-tlsv1.3-ciphersuites | text |                 | harmless  | Inbound TLS 1.3: cipher suites.
 smtp-server-tls-dh-key-length | count      |                  | harmless  | Inbound TLS: length of Diffie-Hellman keys.
-custom-dsn-from-header     | text          |                  | harmless  | From header of our own delivery reports.
+custom-dsn-from-header     | text          |                  | honoured  | From header of our own delivery reports.
 dsn-failed-from-template   | text          |                  | harmless  | Bounces: template of the From header.
 dsn-failed-subject-template | text         |                  | harmless  | Bounces: template of the Subject header.
 dsn-failed-body-template-from | path       |                  | harmless  | Bounces: file with the template of the text.
@@ -205,8 +205,8 @@ retain-x-dkim-key          | yes/no        | no               | unsafe    | X-DK
 verp-default               | yes/no        | no               | harmless  | Give each recipient a return path of its own.
 allow-mailmerge            | yes/no        | no               | harmless  | Offer the mailmerge commands.
 always-allow-api-submission | yes/no       | no               | unsafe    | Everything PowerMTA's API needs, X-Virtual-MTA included.
-suppress-local-dsn         | yes/no        | no               | harmless  | Send no delivery reports to these senders.
-dsn-return-default         | headers/full/system | system     | harmless  | How much of the message a bounce returns.
+suppress-local-dsn         | yes/no        | no               | honoured  | Send no delivery reports to these senders.
+dsn-return-default         | headers/full/system | system     | honoured  | How much of the message a bounce returns.
 accept-invalid-recipients  | yes/no        | no               | harmless  | Accept bad recipients and bounce them.
 suppression-lists          | names         |                  | unsafe    | <address-list> names whose recipients get no mail.
 auto-qualify-domain        | yes/no        | yes              | harmless  | Complete addresses without a domain.
@@ -548,6 +548,7 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['header-names', values.headerNames],
   ['job-prefix', values.jobPrefix],
   ['no/yes/override', values.dateHeader],
+  ['headers/full/system', values.dsnReturnDefault],
   ['texts', values.texts],
   ['address', values.address],
   ['records', values.records],
@@ -559,7 +560,6 @@ const readers = new Map<string, values.ValueReader<unknown>>([
   ['words:4', values.words(4, 4)],
   ['sync/os/none', values.durability],
   ['specificity/scope', values.domainPrecedence],
-  ['headers/full/system', values.dsnReturnDefault],
   ['ip', hosts.ip],
   ['host', hosts.host],
   ['queue', hosts.queue],

@@ -2,9 +2,9 @@ import { compileAccess } from '../access/access.ts';
 import type { Clock, Digest, Disk, Dns, Listening, Log, Net, Random } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import { compileDomainSettings } from '../config/domainSettings.ts';
+import { compileBounceCategories } from '../delivery/bounceCategory.ts';
 import { DnsCache } from '../delivery/dnsCache.ts';
 import { compileOwnHosts } from '../delivery/ownHosts.ts';
-import { compileBounceCategories } from '../delivery/bounceCategory.ts';
 import { planListeners } from '../listener/listenerPlan.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
@@ -17,6 +17,7 @@ import type { SpoolSizes } from '../spool/frame.ts';
 import type { FoundQueueState } from '../spool/owedIndex.ts';
 import { type Recovered, recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
+import { Bounces } from './bounces.ts';
 import { HeldContent } from './heldContent.ts';
 import { LocalMail } from './localMail.ts';
 import { EngineMail } from './owedMail.ts';
@@ -64,7 +65,7 @@ export interface EngineParts {
 
 export interface EngineReport {
   readonly listeners: readonly ListenerCounts[];
-  /** Scheduled for delivery. */
+  /** Scheduled for delivery, or past bounce-after and about to be given up. */
   readonly messages: number;
   readonly recipients: number;
   /** Messages of which something is kept back from delivery. */
@@ -162,10 +163,12 @@ export class Engine {
       isFull: () => this.#isFull(),
       store: (message, injector, answer) => submissions.store(message, injector, answer),
     });
+    const { clock } = ports;
+    const hostName = config.hostNames.value[0]!;
     const localMail = new LocalMail({
-      clock: ports.clock,
+      clock,
       spool,
-      hostName: config.hostNames.value[0]!,
+      hostName,
       owed: (envelope, content, location) => this.#owed(envelope, content, location),
     });
     this.#sendings = new Sendings(ports, {
@@ -180,7 +183,13 @@ export class Engine {
       settingsFor,
       categoryOf: compileBounceCategories(config.bounceCategoryRules),
       held: this.#held,
-      localMail,
+      bounces: new Bounces({
+        clock,
+        spool,
+        localMail,
+        hostName,
+        fromHeader: config.customDsnFromHeader.value,
+      }),
       quarantine: this.#quarantine,
       guard,
     });
@@ -285,10 +294,11 @@ export class Engine {
 
   report(): EngineReport {
     const { messages, recipients, queues } = this.#scheduler.counts();
+    const { overdue } = this.#sendings;
     return {
       listeners: this.#receptions.counts,
-      messages,
-      recipients,
+      messages: messages + overdue.messages,
+      recipients: recipients + overdue.recipients,
       held: this.#quarantine.size,
       queues,
       outgoingConnections: this.#sendings.open,

@@ -1,4 +1,4 @@
-import type { Envelope, SpoolLocation } from '../message/envelope.ts';
+import type { SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import type { ExpiredRecipient } from '../queue/schedule.ts';
 import type { SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
@@ -17,8 +17,8 @@ export interface OverdueSetup {
   /** False while outcomes do not become durable: more of them would only fill the memory. */
   maySettle(): boolean;
   read(location: SpoolLocation): Promise<StoredMessage | SpoolReadFailure>;
-  /** Its envelope was read: each recipient gets its outcome. */
-  bounce(message: OverdueMessage, envelope: Envelope): void;
+  /** It was read: each recipient gets its outcome. */
+  bounce(message: OverdueMessage, stored: StoredMessage): void;
   /** It cannot be read; told once. */
   unreadable(message: OverdueMessage, code: string): void;
   /** Its content is damaged: nobody is to try it any more. */
@@ -39,6 +39,7 @@ interface Late extends OverdueMessage {
 export class Overdue {
   readonly #setup: OverdueSetup;
   readonly #waiting = new Map<string, Late>();
+  #recipients = 0;
   #isReading = false;
   #isStopped = false;
 
@@ -51,10 +52,19 @@ export class Overdue {
     return this.#all();
   }
 
+  get messages(): number {
+    return this.#waiting.size;
+  }
+
+  get recipients(): number {
+    return this.#recipients;
+  }
+
   add({ id, location, queue, recipientIndex, attempts }: ExpiredRecipient): void {
     const key = formatMessageId(id);
     const recipient = { queue, recipientIndex, attempts };
     const message = this.#waiting.get(key);
+    this.#recipients += 1;
     if (message === undefined) this.#waiting.set(key, { id, location, recipients: [recipient], told: '' });
     else message.recipients.push(recipient);
     this.tick();
@@ -87,7 +97,9 @@ export class Overdue {
       if (!this.#setup.maySettle()) break;
       const read = await this.#setup.read(message.location);
       if (this.#isStopped) return;
-      if (this.#settle(message, read)) this.#waiting.delete(key);
+      if (!this.#settle(message, read)) continue;
+      this.#waiting.delete(key);
+      this.#recipients -= message.recipients.length;
     }
     this.#isReading = false;
   }
@@ -95,7 +107,7 @@ export class Overdue {
   /** False: it is to be tried again later. */
   #settle(message: Late, read: StoredMessage | SpoolReadFailure): boolean {
     if (read.kind === 'stored') {
-      this.#setup.bounce(message, read.envelope);
+      this.#setup.bounce(message, read);
       return true;
     }
     if (read.code !== message.told) this.#setup.unreadable(message, read.code);

@@ -15,7 +15,7 @@ import {
   noSuchVirtualMta,
   type RemoteFacts,
 } from '../delivery/outcome.ts';
-import type { Envelope } from '../message/envelope.ts';
+import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { isInvalidVirtualMta, type QueueName, splitQueueName } from '../message/names.ts';
 import type {
@@ -29,9 +29,9 @@ import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
 import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
+import type { Bounces } from './bounces.ts';
 import { Bouncing, type BouncingSetup } from './bouncing.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
-import type { LocalMail } from './localMail.ts';
 import type { Outgoing } from './outgoing.ts';
 import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
@@ -47,7 +47,7 @@ export interface SendingParts {
   readonly settingsFor: DomainSettingsLookup;
   readonly categoryOf: BounceCategories;
   readonly held: HeldContent;
-  readonly localMail: LocalMail;
+  readonly bounces: Bounces;
   readonly quarantine: Quarantine;
   readonly guard: PoisonGuard;
 }
@@ -98,9 +98,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.overdue = new Overdue({
       maySettle: () => !parts.spool.outcomesStalled(this.clock.monotonicMs()),
       read: (location) => parts.spool.read(location),
-      bounce: (message, envelope) => {
-        for (const recipient of message.recipients) this.#bounceExpired(message, recipient, envelope);
-      },
+      bounce: (message, stored) => this.#bounceExpired(message, message.recipients, stored),
       unreadable: (message, code) => this.#tellUnreadable(message, code),
       hold: (message) => this.#holdOverdue(message),
     });
@@ -171,7 +169,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     for (const connection of open) this.#start(connection);
     for (const connection of offer) this.#idleOf(connection)?.offer();
     for (const connection of close) this.#idleOf(connection)?.quit();
-    for (const recipient of expired) this.#expire(recipient);
+    this.#expire(expired);
     for (const clock of retryClocks) this.#rememberRetry(clock);
     this.#wakeAt(wakeAtMs, nowMs);
   }
@@ -353,14 +351,17 @@ export class Sendings implements SendingSetup, BouncingSetup {
 
   settled(
     batch: Batch,
-    { envelope }: HeldMessage,
+    message: HeldMessage,
     results: readonly RecipientResult[],
     transaction: DeliveryTransaction | undefined,
     remote: RemoteFacts | undefined,
   ): void {
-    const { scheduler, held, spool } = this.#parts;
+    const { scheduler, held, spool, bounces } = this.#parts;
+    const { envelope } = message;
     const nowMs = this.clock.wallMs();
     const sizeBytes = transaction === undefined ? 0 : transferSizeBytes(transaction);
+    const failures: DeliveryEvent[] = [];
+    let { segment } = batch.location;
     for (const result of results) {
       const settled = scheduler.settle(
         batch,
@@ -383,40 +384,54 @@ export class Sendings implements SendingSetup, BouncingSetup {
       if (event.kind === 'deferred') held.drop(batch.handle);
       else held.settled(batch.handle);
       if (event.kind === 'delivered') this.#lastErrors.delete(batch.queue);
-      else this.#lastErrors.set(batch.queue, event.diagnostic);
-      spool.putEvent(event, settled.segment);
+      if (event.kind === 'deferred') this.#lastErrors.set(batch.queue, event.diagnostic);
+      segment = settled.segment;
+      if (event.kind === 'failed') failures.push(event);
+      else spool.putEvent(event, segment);
     }
+    if (failures.length > 0) bounces.put(failures, segment, message);
   }
 
-  /** Older than bounce-after, or without a virtual MTA. */
-  #expire(recipient: ExpiredRecipient): void {
-    const message = this.#parts.held.get(recipient.handle);
-    if (message !== undefined) {
-      this.#parts.held.settled(recipient.handle);
-      this.#bounceExpired(recipient, recipient, message.envelope);
-      return;
+  /** Older than bounce-after. Those of one message are told of together. */
+  #expire(expired: readonly ExpiredRecipient[]): void {
+    const { held } = this.#parts;
+    const ofMessages = new Map<HeldMessage, ExpiredRecipient[]>();
+    for (const recipient of expired) {
+      const message = held.get(recipient.handle);
+      const others = message && ofMessages.get(message);
+      if (message === undefined) this.overdue.add(recipient);
+      else if (others === undefined) ofMessages.set(message, [recipient]);
+      else others.push(recipient);
     }
-    this.overdue.add(recipient);
+    for (const [message, recipients] of ofMessages) {
+      for (const { handle } of recipients) held.settled(handle);
+      this.#bounceExpired(recipients[0]!, recipients, message);
+    }
   }
 
   #bounceExpired(
     { location }: Pick<OverdueMessage, 'location'>,
-    recipient: OverdueRecipient,
-    envelope: Envelope,
+    recipients: readonly OverdueRecipient[],
+    message: HeldMessage,
   ): void {
+    const { envelope } = message;
     this.guard.enter(envelope.id);
-    const event = deliveryEvent(expired(recipient.recipientIndex, ''), {
-      envelope,
-      queue: recipient.queue,
-      nowMs: this.clock.wallMs(),
-      remote: undefined,
-      sizeBytes: 0,
-      attempts: recipient.attempts,
-      nextTryMs: 0,
-      categoryOf: this.#parts.categoryOf,
+    const events = recipients.map(({ recipientIndex, queue, attempts }) => {
+      // What it could not be delivered for in time is what its queue met last.
+      const event = deliveryEvent(expired(recipientIndex, this.lastError(queue)), {
+        envelope,
+        queue,
+        nowMs: this.clock.wallMs(),
+        remote: undefined,
+        sizeBytes: 0,
+        attempts,
+        nextTryMs: 0,
+        categoryOf: this.#parts.categoryOf,
+      });
+      return event!;
     });
-    this.counts.failedTotal += 1;
-    this.#parts.spool.putEvent(event!, location.segment);
+    this.counts.failedTotal += events.length;
+    this.#parts.bounces.put(events, location.segment, message);
     this.guard.leave();
   }
 

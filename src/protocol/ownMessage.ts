@@ -46,7 +46,9 @@ export function ownHeader(header: OwnHeader): string {
 export function plainMessage({ text, ...header }: PlainMessage): Uint8Array {
   const own = ownHeader({ ...header, autoSubmitted: 'auto-generated', isInternational: false });
   const type = 'Content-Type: text/plain; charset=us-ascii\r\n';
-  return encoder.encode(`${own}${type}\r\n${wrapped(cleanLines(text, false))}`);
+  return encoder.encode(
+    `${own}${type}\r\n${wrapped(text.split('\n').map((line) => cleanText(line, false)))}`,
+  );
 }
 
 /** Without controls and line ends; what is not ASCII as `?`, unless it may stay. */
@@ -55,17 +57,9 @@ export function cleanText(text: string, mayBeUtf8: boolean): string {
   return mayBeUtf8 ? oneLine : oneLine.replace(/[^\x20-\x7e]/gu, '?');
 }
 
-/** The same, line by line. */
-export function cleanLines(text: string, mayBeUtf8: boolean): string {
-  return text
-    .split(/\r?\n/)
-    .map((line) => cleanText(line, mayBeUtf8).trimEnd())
-    .join('\n');
-}
-
 /** Lines of at most 76 characters where there are blanks to break at, indented as they begin, ended by CRLF. */
-export function wrapped(text: string): string {
-  return text.split('\n').map(wrappedLine).join('');
+export function wrapped(lines: readonly string[]): string {
+  return lines.map(wrappedLine).join('');
 }
 
 function wrappedLine(line: string): string {

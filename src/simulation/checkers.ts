@@ -1,39 +1,14 @@
 import { type AcctRow, readRows } from '../accounting/readRows.ts';
 import { dayOf } from '../base/calendar.ts';
-import { type Evidence, type TryNote, tryKey } from './evidence.ts';
+import type { Case, Say, Violation } from './case.ts';
+import type { Evidence } from './evidence.ts';
 import type { SubmissionNote } from './injectorModel.ts';
+import { checkGuarded, checkLimits, checkQueueRetries } from './queueCheckers.ts';
 import type { Receiver, ReceptionNote, VerdictNote } from './receiver.ts';
+import { type ReportedSender, reportFaults, reportSubmissions } from './reports.ts';
 import { negativeTtlMs } from './simulatedDns.ts';
-import type { WorldDomain, WorldVmta } from './worldConfig.ts';
-import { type AbsenceNote, guardedPrefix, isBounceOfDns } from './worldRoutes.ts';
-
-/** A broken promise of architecture 1. */
-export interface Violation {
-  readonly promise: string;
-  readonly detail: string;
-}
-
-/** Everything there is to judge by, once the world has come to rest. */
-export interface Case {
-  readonly submissions: readonly SubmissionNote[];
-  readonly injectorViolations: readonly string[];
-  readonly receivers: readonly { readonly domain: WorldDomain; readonly receiver: Receiver }[];
-  readonly vmtas: readonly WorldVmta[];
-  readonly totalMaxSmtpOut: number;
-  /** The most connections all receivers held at one time. */
-  readonly mostHeld: number;
-  readonly acctFiles: readonly { readonly path: string; readonly records: string }[];
-  /** Accounting files as they stand. */
-  readonly files: ReadonlyMap<string, string>;
-  readonly evidence: Evidence;
-  /** What DNS said not to exist. */
-  readonly absences: readonly AbsenceNote[];
-  /** Wall time when the world began. */
-  readonly wallStartMs: number;
-  readonly wallStepsMs: number;
-  /** How long no engine served, in all. */
-  readonly downMs: number;
-}
+import type { WorldDomain } from './worldConfig.ts';
+import { isBounceOfDns } from './worldRoutes.ts';
 
 /** One recipient address, with all that was seen of it. */
 interface Account {
@@ -45,6 +20,8 @@ interface Account {
   readonly rows: Map<string, AcctRow[]>;
   receiver: Receiver | undefined;
   domain: WorldDomain | undefined;
+  /** A sender's: what it gets are reports of ours. */
+  isReports: boolean;
 }
 
 interface Verdict extends VerdictNote {
@@ -54,14 +31,10 @@ interface Verdict extends VerdictNote {
   settledMs: number;
 }
 
-type Say = (promise: string, detail: string) => void;
-
 /** Attempts that were under way when a deadline passed may end, partitions included. */
 const attemptMaxMs = 5 * 60_000;
 /** From a deadline to the row, where nothing was under way: a disk may be stuck, and read again in vain. */
 const expiryMaxMs = 200_000;
-/** A connection that was begun with the one that failed may still wait for its resolver: for MX, then for addresses. */
-const resolvedWithinMs = 45_000;
 /** Times in accounting files are whole seconds. */
 const rowTimeMs = 1000;
 
@@ -78,8 +51,10 @@ export function judge(given: Case): readonly Violation[] {
   for (const { receiver } of given.receivers) {
     for (const violation of receiver.violations) say('the protocol is kept', violation);
   }
-  for (const account of accountsOf(given, say).values()) {
-    for (const check of accountChecks)
+  const accounts = accountsOf(given, say);
+  takeUpReports(accounts, given, say);
+  for (const account of accounts.values()) {
+    for (const check of account.isReports ? reportChecks : accountChecks)
       check(account, given, (promise, detail) => {
         say(promise, `${account.recipient}: ${detail}; ${historyText(account)}`);
       });
@@ -88,59 +63,6 @@ export function judge(given: Case): readonly Violation[] {
 }
 
 const violationsMax = 20;
-
-function checkLimits({ receivers, totalMaxSmtpOut, mostHeld }: Case, say: Say): void {
-  for (const { domain, receiver } of receivers) {
-    for (const [address, peak] of receiver.peaks) {
-      if (peak > domain.maxSmtpOut) {
-        say(
-          'max-smtp-out holds',
-          `${domain.name}: ${peak} connections from ${address}, not ${domain.maxSmtpOut}`,
-        );
-      }
-    }
-  }
-  if (mostHeld > totalMaxSmtpOut) say('total-max-smtp-out holds', `${mostHeld}, not ${totalMaxSmtpOut}`);
-}
-
-function checkGuarded({ evidence }: Case, say: Say): void {
-  for (const key of evidence.tries.keys()) {
-    if (key.includes(` ${guardedPrefix}`)) say('private addresses that DNS gives are not tried', key);
-  }
-}
-
-/** retry-after, over restarts too: seen best where every try fails. */
-function checkQueueRetries({ receivers, vmtas, evidence, wallStepsMs }: Case, say: Say): void {
-  for (const { domain } of receivers) {
-    if (!domain.isDead) continue;
-    const leastMs = Math.min(...domain.retryAfterMs) - wallStepsMs - 1;
-    for (const { name, address } of vmtas) {
-      const tries = evidence.tries.get(tryKey(address, domain.addresses[0]!)) ?? [];
-      // What fails while the queue waits already is the same failure.
-      let waitsUntilMs = 0;
-      let failedMs = 0;
-      for (const { atMs, isFailure } of happenings(tries)) {
-        if (isFailure && atMs >= waitsUntilMs) {
-          failedMs = atMs;
-          waitsUntilMs = atMs + leastMs;
-        }
-        if (isFailure || atMs >= waitsUntilMs || atMs < failedMs + resolvedWithinMs) continue;
-        if (evidence.mayForgetQueue(failedMs, atMs)) continue;
-        const detail = `${domain.name}/${name} failed at ${failedMs}, tried again at ${atMs}`;
-        say('a queue waits its retry-after', detail);
-      }
-    }
-  }
-}
-
-/** Beginnings and failures, in order; of one moment a beginning comes first. */
-function happenings(tries: readonly TryNote[]): readonly { atMs: number; isFailure: boolean }[] {
-  const all = tries.flatMap(({ begunMs, failedMs }) => [
-    { atMs: begunMs, isFailure: false },
-    ...(failedMs === undefined ? [] : [{ atMs: failedMs, isFailure: true }]),
-  ]);
-  return all.sort((x, y) => x.atMs - y.atMs || Number(x.isFailure) - Number(y.isFailure));
-}
 
 type Check = (account: Account, given: Case, say: Say) => void;
 
@@ -155,6 +77,47 @@ const accountChecks: readonly Check[] = [
   checkBounceAfter,
 ];
 
+/** What holds for reports; that each failure has its one is judged by `reportFaults`. */
+const reportChecks: readonly Check[] = [
+  checkSubmitted,
+  checkRows,
+  checkDeliveredRow,
+  checkCopies,
+  checkNothingAfterTheEnd,
+  checkBounceAfter,
+];
+
+function takeUpReports(
+  accounts: ReadonlyMap<string, Account>,
+  { submissions, receivers }: Case,
+  say: Say,
+): void {
+  const failed = new Map<string, string[]>();
+  for (const { recipient, rows } of accounts.values()) {
+    for (const row of terminalRows(rows)) {
+      if (row.get('type') !== 'b' || row.get('orig') === '') continue;
+      const others = failed.get(row.get('orig')) ?? [];
+      failed.set(row.get('orig'), [...others, recipient]);
+    }
+  }
+  for (const address of new Set(submissions.map(({ sender }) => sender))) {
+    const account = accounts.get(address);
+    const sender: ReportedSender = {
+      address,
+      failed: failed.get(address) ?? [],
+      rows: account === undefined ? [] : terminalRows(account.rows),
+      receptions: account?.receptions.filter(({ isTaken }) => isTaken) ?? [],
+    };
+    if (address === '') continue;
+    for (const fault of reportFaults(sender))
+      say('a sender is told of each failure once', `${address}: ${fault}`);
+    if (account === undefined) continue;
+    account.isReports = true;
+    account.submissions.push(...reportSubmissions(sender));
+    account.domain = receivers.find(({ domain }) => address.endsWith(`@${domain.name}`))?.domain;
+  }
+}
+
 function checkSubmitted({ submissions, receptions, verdicts, rows }: Account, _: Case, say: Say): void {
   const seen = `${receptions.length} received, ${verdicts.length} attempts, rows ${rowsText(rows)}`;
   const isSeen = receptions.length + verdicts.length + rows.size > 0;
@@ -164,7 +127,7 @@ function checkSubmitted({ submissions, receptions, verdicts, rows }: Account, _:
 }
 
 /** Each accounting file that asks for an outcome holds its row once. */
-function checkRows({ submissions, rows }: Account, { acctFiles }: Case, say: Say): void {
+function checkRows({ submissions, rows, isReports }: Account, { acctFiles }: Case, say: Say): void {
   const stored = submissions.filter(({ told }) => told === 'stored').length;
   const most = submissions.filter(({ told }) => told !== 'refused').length;
   if (most === 0) return;
@@ -179,7 +142,8 @@ function checkRows({ submissions, rows }: Account, { acctFiles }: Case, say: Say
     if (count('d') + count('b') !== expected) {
       say('each file that asks for an outcome has its row once', rowsText(rows));
     }
-    if (asks.includes('r') && (count('r') < terminal || count('r') > most)) {
+    const receiptsDue = isReports ? [0, 0] : [terminal, most];
+    if (asks.includes('r') && (count('r') < receiptsDue[0]! || count('r') > receiptsDue[1]!)) {
       say('each file that asks for an outcome has its row once', rowsText(rows));
     }
   }
@@ -384,6 +348,7 @@ function accountsOf(given: Case, say: Say): ReadonlyMap<string, Account> {
       rows: new Map(),
       receiver: undefined,
       domain: undefined,
+      isReports: false,
     };
     accounts.set(recipient, fresh);
     return fresh;

@@ -11,6 +11,8 @@ interface Awaited {
 
 /** A transaction as the client has to see it. */
 interface ClientTransaction {
+  /** From the null reverse-path: one after the other may go to the same sender. */
+  readonly isReport: boolean;
   isMailRefused: boolean;
   readonly recipients: string[];
   readonly accepted: Set<string>;
@@ -126,10 +128,12 @@ export class ClientConduct {
       if (this.#hello !== 'done') this.say('MAIL before a hello');
       if (transaction !== undefined) this.say('MAIL inside a transaction');
       this.#parameters(rest);
-      this.#transaction = { isMailRefused: false, recipients: [], accepted: new Set() };
+      const isReport = rest.includes('<>');
+      this.#transaction = { isReport, isMailRefused: false, recipients: [], accepted: new Set() };
     } else if (verb === 'RCPT') {
       if (transaction === undefined) this.say('RCPT outside a transaction');
-      if (this.#refused.has(recipient)) this.say(`RCPT for ${recipient} again after a 5xx`);
+      if (this.#refused.has(recipient) && transaction?.isReport !== true)
+        this.say(`RCPT for ${recipient} again after a 5xx`);
       transaction?.recipients.push(recipient);
     } else if (verb === 'DATA') {
       if (transaction === undefined) this.say('DATA outside a transaction');

@@ -1,13 +1,15 @@
-import type { Connection, ConnectionEvents, Dns, DnsAnswer, Net } from '../base/ports.ts';
+import type { Clock, Connection, ConnectionEvents, Dns, DnsAnswer, Net } from '../base/ports.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
+import { reportedBy } from '../message/messageId.ts';
 import { wholeShare } from '../queue/limitShares.ts';
 import type { QueueSettings } from '../queue/queue.ts';
 import type { Batch, OwedMessage, Settled, Settlement } from '../queue/schedule.ts';
 import { Scheduler, type SchedulerOptions } from '../queue/scheduler.ts';
 import type { OwedMail } from '../spool/copyForward.ts';
+import { recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
-import type { SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
+import type { OwnedMessage, SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
 import type { Mistake } from './mistake.ts';
 
 /** A scheduler that is told of other settings than the configuration's. */
@@ -41,6 +43,51 @@ class DoublesOutcomes extends SegmentSpool {
     if (event.kind === 'failed') super.putEvent(event, messageSegment);
   }
 }
+
+/** When the outcomes are durable without it a crash may lose it. */
+class ReportsLater extends SegmentSpool {
+  readonly #clock: Clock;
+
+  constructor(...[ports, ...rest]: ConstructorParameters<typeof SegmentSpool>) {
+    super(ports, ...rest);
+    this.#clock = ports.clock;
+  }
+
+  override putReported(events: readonly DeliveryEvent[], segment: number, report: OwnedMessage): void {
+    for (const event of events) this.putEvent(event, segment);
+    this.#clock.after(500, () => this.putMessage(report.message, report.owner));
+  }
+}
+
+/** A batch that fails refuses it like a client's mail. */
+class ReportsOnce extends SegmentSpool {
+  override putReported(
+    events: readonly DeliveryEvent[],
+    segment: number,
+    { message, owner }: OwnedMessage,
+  ): void {
+    for (const event of events) this.putEvent(event, segment);
+    this.putMessage({ ...message, durability: 'sync' }, owner);
+  }
+}
+
+class ReportsEveryEvent extends SegmentSpool {
+  override putReported(events: readonly DeliveryEvent[], segment: number, report: OwnedMessage): void {
+    super.putReported(events, segment, report);
+    if (events.length > 1) this.putMessage(report.message, report.owner);
+  }
+}
+
+/** Each report that a restart finds is put a second time, for want of a look at who sent it already. */
+const doublingReports: typeof recover = async (...given) => {
+  const recovered = await recover(...given);
+  if (recovered.kind !== 'recovered') return recovered;
+  const reports = [...recovered.owed].filter(({ id }) => reportedBy(id) !== undefined);
+  for (const [n, report] of reports.entries()) {
+    recovered.owed.put({ ...report, id: { epoch: recovered.epoch, sequence: 2 ** 40 + n } });
+  }
+  return recovered;
+};
 
 class LosesQueueStates extends SegmentSpool {
   override putQueueState(): void {
@@ -108,6 +155,10 @@ class OneConnectionMore extends Scheduler {
 
 export const logicMistakes: Readonly<Record<string, Mistake>> = {
   'lost deferral': { parts: { Spool: LosesDeferrals } },
+  'a report is put behind its outcome': { parts: { Spool: ReportsLater } },
+  'a report is not written again with its outcome': { parts: { Spool: ReportsOnce } },
+  'a report is doubled at a restart': { parts: { recover: doublingReports } },
+  'a report is doubled where it tells of several': { parts: { Spool: ReportsEveryEvent } },
   'lost queue state': { parts: { Spool: LosesQueueStates } },
   'stale index after copy': { parts: { Spool: LooksWhereItWas } },
   'a copy forgets the next try': { parts: { Spool: CopiesWithoutNextTry } },

@@ -4,6 +4,7 @@ import type { SeededRandom } from './seededRandom.ts';
 /** A message that a modelled client is about to submit. */
 export interface MailDraft {
   readonly number: number;
+  /** Unlike that of any other draft; '' is the null reverse-path. */
   readonly sender: string;
   readonly recipients: readonly string[];
   /** Lines end in CRLF; may be empty. */
@@ -55,7 +56,8 @@ export function draftMessage(number: number, options: DraftOptions, random: Seed
     (_, i) => `${id}-${i}@${isMixed ? random.pick(domains) : domain}`,
   );
   const content = contentOf(id, sizeOf(largeRate, random), random);
-  const sender = `${id}@sender.test`;
+  // Now and then one that nobody is to be told of.
+  const sender = random.oneIn(8) ? '' : `${id}@${random.pick(domains)}`;
   return { number, sender, recipients, content, contentHash: contentHash(content) };
 }
 

@@ -17,6 +17,8 @@ export interface ReceptionNote {
   readonly sender: string;
   /** Of the content without our Received field (`contentHash` of mailContent.ts). */
   readonly contentHash: string;
+  /** All of what came from the null reverse-path: it may be a report. */
+  readonly text: string;
   readonly clientAddress: string;
   readonly atMs: number;
   /** Number of the connection, an index of `connections`. */
@@ -63,6 +65,8 @@ export interface ReceiverSetup {
   readonly port: number;
   readonly behaviour: ReceiverBehaviour;
 }
+
+const decoder = new TextDecoder();
 
 /** A modelled ISP and a judge: it notes what it got, and every step a client must not take. */
 export class Receiver {
@@ -199,9 +203,10 @@ export class Receiver {
     const clientAddress = connection.remote.address;
     const atMs = this.#setup.agenda.nowMs;
     const hash = contentHash(withoutTrace(content));
+    const text = sender === '' ? decoder.decode(content) : '';
     if (isTaken) this.#judge.taken(clientAddress, atMs);
     const notes = recipients.map((recipient): ReceptionNote => {
-      const known = { recipient, sender, contentHash: hash, clientAddress, atMs, connection: number };
+      const known = { recipient, sender, contentHash: hash, text, clientAddress, atMs, connection: number };
       return { ...known, isTaken, isAccepted: false, replyEndBytes: Number.POSITIVE_INFINITY };
     });
     this.receptions.push(...notes);

@@ -1,6 +1,7 @@
 import type { Digest, Endpoint } from '../base/ports.ts';
 import { Agenda } from './agenda.ts';
-import { type Case, judge, type Violation } from './checkers.ts';
+import type { Case, Violation } from './case.ts';
+import { judge } from './checkers.ts';
 import { Evidence } from './evidence.ts';
 import { drawMix, drawReceiver, type FaultClass, type FaultMix, lessOf } from './faultMix.ts';
 import { FaultPlan } from './faultPlan.ts';
@@ -170,7 +171,8 @@ class World {
     await this.#until(() => this.#agenda.nowMs >= faultsMs);
     this.#calm();
     const longestMs = Math.max(...this.#config.domains.map(({ bounceAfterMs }) => bounceAfterMs));
-    const drainMaxMs = this.#agenda.nowMs + longestMs + 1_800_000;
+    // What expires at the last moment is reported, and the report may expire, too.
+    const drainMaxMs = this.#agenda.nowMs + 2 * longestMs + 1_800_000;
     let isDrained = false;
     let lookAtMs = 0;
     await this.#until(() => {

@@ -29,6 +29,8 @@ export interface SiteOptions {
   readonly listener?: (port: number, index: number) => string;
   /** More configuration, behind the rest. */
   readonly extra?: string;
+  /** Senders are told of failures; otherwise only submitted mail comes to the sink. */
+  readonly tellsSenders?: boolean;
   /** Where its folder is made; default: the system's folder for such. */
   readonly parentFolder?: string;
   /** More lines for the `<source 127.0.0.1>`, the `<domain *>` and the `<acct-file>` block. */
@@ -54,6 +56,7 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
       '<source 127.0.0.1>',
       '  always-allow-relaying yes',
       '  smtp-service yes',
+      `  suppress-local-dsn ${options.tellsSenders === true ? 'no' : 'yes'}`,
       ...indented(options.sourceLines),
       '</source>',
       `<acct-file ${join(folder, 'acct', 'acct.csv')}>`,
