@@ -8,9 +8,10 @@ import { dotUnstuffed } from '../protocol/dotStuffing.ts';
 import { type FailedRecipient, failureDsn, type ReturnedContent } from '../protocol/dsn.ts';
 import { headerSection } from '../protocol/headerSection.ts';
 import { transferNeed } from '../protocol/quotedPrintable.ts';
+import { recipientOf } from '../routing/recipient.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { HeldMessage } from './heldContent.ts';
-import { type LocalMail, recipientOf } from './localMail.ts';
+import type { LocalMail } from './localMail.ts';
 
 export interface BouncesSetup {
   readonly clock: Clock;

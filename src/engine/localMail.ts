@@ -3,7 +3,7 @@ import type { Content, Envelope, EnvelopeRecipient, SpoolLocation } from '../mes
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import { formatDateTime } from '../protocol/dateTime.ts';
 import { plainMessage } from '../protocol/ownMessage.ts';
-import { parsePath } from '../protocol/path.ts';
+import { recipientOf } from '../routing/recipient.ts';
 import type { OwnedMessage, Spool } from '../spool/spool.ts';
 
 /**
@@ -101,11 +101,4 @@ export class LocalMail {
       owner: { answer: () => undefined, owed: (location) => owed(envelope, content, location) },
     };
   }
-}
-
-/** The recipient an address means; undefined: it is none that mail can be sent to. */
-export function recipientOf(address: string): EnvelopeRecipient | undefined {
-  const parsed = parsePath(`<${address}>`, 'forward');
-  if (typeof parsed === 'string' || parsed.rest !== '' || parsed.path.domain === '') return undefined;
-  return { forwardPath: parsed.path.text, domain: parsed.path.domain, orcpt: '' };
 }

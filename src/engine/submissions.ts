@@ -9,6 +9,7 @@ import { withoutRanges } from '../protocol/headerFields.ts';
 import { replies } from '../protocol/replies.ts';
 import { receivedField } from '../protocol/traceHeader.ts';
 import type { HeaderSays } from '../routing/headerControls.ts';
+import { compilePostmaster, type Forwarding } from '../routing/postmaster.ts';
 import type { RouteGroup, Routing, RoutingRules } from '../routing/routing.ts';
 import type { ReceivedMessage, StoredAnswer } from '../session/serverSession.ts';
 import type { Durability, NewMessage, OwnedMessage, Spool } from '../spool/spool.ts';
@@ -33,11 +34,13 @@ export class Submissions {
   readonly #setup: SubmissionSetup;
   /** Shared by the connections of a client to a listener. */
   readonly #rules = new WeakMap<ConnectAllowed, RoutingRules>();
+  readonly #forwarded: Forwarding;
   #dateSecond = Number.NaN;
   #date = '';
 
   constructor(setup: SubmissionSetup) {
     this.#setup = setup;
+    this.#forwarded = compilePostmaster(setup.config);
   }
 
   /**
@@ -46,7 +49,8 @@ export class Submissions {
    */
   store(message: ReceivedMessage, injector: Injector, answer: (stored: StoredAnswer) => void): void {
     const { spool, owed } = this.#setup;
-    const { reversePath, recipients, wireForm } = message;
+    const { reversePath, wireForm } = message;
+    const recipients = this.#forwarded(message.recipients);
     const rules = this.#rulesOf(injector);
     const fields = rules.findFields(message.chunks, wireForm);
     const verdict = rules.route({ reversePath, recipients, fields });

@@ -82,3 +82,15 @@ test('what expired tells the last obstacle, in its row and to the sender; nobody
   ]);
   expect([...scene.contents.keys()]).toEqual(['app@origin.test']);
 });
+
+test('mail for our postmaster goes to the operators', async () => {
+  const scene = await Scene.begin({ extra: 'postmaster operator@elsewhere.test' });
+  await submit(scene.ledger.submissions, scene.port, { to: ['PostMaster'] });
+  expect(await waitUntil(async () => (await scene.rows()).length === 2, 10_000)).toBe(true);
+  expect(await scene.daemon.stop()).toBe(0);
+  const rows = await scene.rows();
+  expect(rows.map(({ type, rcpt, orcpt }) => [type, rcpt, orcpt]).sort()).toEqual([
+    ['d', 'operator@elsewhere.test', 'rfc822;postmaster@penstock.test'],
+    ['d', 'postmaster@penstock.test', 'rfc822;postmaster@penstock.test'],
+  ]);
+});
