@@ -3,7 +3,9 @@ export const exitCodes = {
   ok: { code: 0, meaning: 'Fine.' },
   refused: {
     code: 1,
-    meaning: 'Refused by the listener or bounced (`send`), or warnings under `--strict` (`check`).',
+    meaning:
+      'Refused by the listener or bounced (`send`), mail that would bounce (`resolve`), or warnings under ' +
+      '`--strict` (`check`).',
   },
   error: {
     code: 2,
@@ -15,9 +17,13 @@ export const exitCodes = {
     code: 3,
     meaning:
       'Unknown: an engine that does not answer (`status`, `queue list`, `spool quarantine`), ' +
-      'or no accounting row in time (`send`).',
+      'no accounting row in time (`send`), or mail that would wait (`resolve`).',
   },
-  unreachable: { code: 4, meaning: 'The daemon, or the listener for `send`, cannot be reached.' },
+  unreachable: {
+    code: 4,
+    meaning:
+      'The daemon, the listener for `send`, or every endpoint of `resolve --connect` cannot be reached.',
+  },
   permission: { code: 5, meaning: 'Permission denied: the control socket, a port, a file.' },
   usage: { code: 64, meaning: 'The command line was not understood.' },
   interrupted: { code: 130, meaning: 'Interrupted.' },

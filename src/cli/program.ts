@@ -7,6 +7,7 @@ import type { Io } from './io.ts';
 import { quarantineList } from './quarantineList.ts';
 import { quarantineRelease } from './quarantineRelease.ts';
 import { queueList } from './queueList.ts';
+import { resolve } from './resolve.ts';
 import { run } from './run.ts';
 import { send } from './send.ts';
 import { spoolExport } from './spoolExport.ts';
@@ -22,6 +23,7 @@ export const verbs: readonly Verb[] = [
   demo,
   status,
   queueList,
+  resolve,
   spoolVerify,
   spoolExport,
   quarantineList,

@@ -1,79 +1,31 @@
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
 import { type Answer, decode, encode, type Packet } from 'dns-packet';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
+import {
+  NameServer,
+  rcodes,
+  recursionAvailable,
+  type Say,
+  soa,
+  truncated,
+} from '../../../test/ledger/nameServer.ts';
 import type { Dns, Endpoint } from '../ports.ts';
 import { systemDns } from './dns.ts';
 import { readAnswer } from './dnsCodec.ts';
 
-const recursive = 1 << 7;
-const truncated = 1 << 9;
-const rcodes = { SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 };
 const timeoutMs = 300;
 
-/** What a name server says; undefined: nothing. */
-type Say = (question: { name: string; type: string }, query: Packet, by: 'udp' | 'tcp') => Said | undefined;
-type Said = (Partial<Packet> & { rcode?: number }) | Buffer;
-
-interface NameServer extends Endpoint {
-  /** `udp r.test MX`, in order. */
-  readonly asked: string[];
-}
-
-const open: (Socket | Server)[] = [];
+const open: { close(): void }[] = [];
 afterEach(() => {
   for (const one of open.splice(0)) one.close();
 });
 
-/** A name server on one port of 127.0.0.1, by UDP and TCP. */
 async function nameServer(say: Say): Promise<NameServer> {
-  const asked: string[] = [];
-  const reply = (octets: Buffer, by: 'udp' | 'tcp'): Buffer | undefined => {
-    const query = decode(octets);
-    const [question] = query.questions!;
-    asked.push(`${by} ${question!.name} ${question!.type}`);
-    const said = say(question!, query, by);
-    if (said === undefined || Buffer.isBuffer(said)) return said;
-    const { rcode = 0, flags = recursive, ...packet } = said;
-    const { id, questions } = query;
-    return encode({ type: 'response', id, questions, flags: flags | rcode, ...packet } as Packet);
-  };
-  const tcp = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.on('data', (octets) => {
-      const said = reply(octets.subarray(2), 'tcp');
-      if (said === undefined) return;
-      const framed = Buffer.concat([Buffer.from([said.length >> 8, said.length & 0xff]), said]);
-      // In two pieces: what belongs together need not come together.
-      socket.write(framed.subarray(0, 3));
-      setImmediate(() => socket.write(framed.subarray(3)));
-    });
-  });
-  const udp = await onePort(tcp);
-  udp.on('message', (octets, peer) => {
-    const said = reply(octets, 'udp');
-    if (said !== undefined) udp.send(said, peer.port, peer.address);
-  });
-  return { address: '127.0.0.1', port: udp.address().port, asked };
-}
-
-/** A UDP socket on a port that `tcp` could have, too: others may have taken one of the two. */
-async function onePort(tcp: Server): Promise<Socket> {
-  for (;;) {
-    const udp = createSocket('udp4').bind(0, '127.0.0.1');
-    await once(udp, 'listening');
-    open.push(udp);
-    tcp.listen(udp.address().port, '127.0.0.1');
-    const isFree = await once(tcp, 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    open.push(tcp);
-    return udp;
-  }
+  const server = await NameServer.start(say);
+  open.push({ close: () => server.stop() });
+  return server;
 }
 
 const a = (name: string, data: string, ttl = 300): Answer => ({ type: 'A', name, ttl, data });
@@ -83,12 +35,6 @@ const mx = (name: string, preference: number, exchange: string): Answer => ({
   ttl: 60,
   data: { preference, exchange },
 });
-const soa: Answer = {
-  type: 'SOA',
-  name: 'test',
-  ttl: 900,
-  data: { mname: 'ns.test', rname: 'root.test', minimum: 60 },
-};
 const ask = (...servers: Endpoint[]): Dns => systemDns({ servers, timeoutMs });
 
 describe('a question to name servers', () => {
@@ -129,7 +75,7 @@ describe('a question to name servers', () => {
   test('goes by TCP when the answer did not fit', async () => {
     const many = Array.from({ length: 200 }, (_, i) => mx('big.test', i, `mx${i}.big.test`));
     const server = await nameServer((_, __, by) =>
-      by === 'udp' ? { flags: recursive | truncated } : { answers: many },
+      by === 'udp' ? { flags: recursionAvailable | truncated } : { answers: many },
     );
     const answer = await ask(server).query('big.test', 'MX');
     expect(answer.kind === 'found' && answer.records).toHaveLength(200);
@@ -137,7 +83,7 @@ describe('a question to name servers', () => {
   });
 
   test('whose answer is truncated by TCP, too, fails', async () => {
-    const server = await nameServer(() => ({ flags: recursive | truncated }));
+    const server = await nameServer(() => ({ flags: recursionAvailable | truncated }));
     expect(await ask(server).query('r.test', 'A')).toEqual({ kind: 'failed', code: 'TRUNCATED' });
   });
 
@@ -277,7 +223,7 @@ describe('a question to name servers', () => {
       most = Math.max(most, now);
       const { id, questions } = decode(octets);
       const answers = [a(questions![0]!.name, '192.0.2.1')];
-      const said = encode({ type: 'response', id, flags: recursive, questions, answers } as Packet);
+      const said = encode({ type: 'response', id, flags: recursionAvailable, questions, answers } as Packet);
       held.push(() => {
         now -= 1;
         udp.send(said, port, address);
@@ -308,7 +254,7 @@ test('no octets whatever make the reader throw', () => {
   const sound = encode({
     type: 'response',
     id: 7,
-    flags: recursive,
+    flags: recursionAvailable,
     questions: [{ name: 'r.test', type: 'MX' }],
     answers: [mx('r.test', 10, 'mx.r.test'), { type: 'CNAME', name: 'r.test', data: 'x.test' }],
     authorities: [soa],
