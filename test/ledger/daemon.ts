@@ -22,8 +22,8 @@ export interface Site {
 }
 
 export interface SiteOptions {
-  /** Where all mail goes. */
-  readonly sinkPort: number;
+  /** Where all mail goes; undefined: where DNS says. */
+  readonly sinkPort?: number;
   readonly listeners?: number;
   /** How each is written; default: PowerMTA's line. */
   readonly listener?: (port: number, index: number) => string;
@@ -67,7 +67,7 @@ export async function makeSite(options: SiteOptions): Promise<Site> {
       '  smtp-source-host 127.0.0.1 vmta1.penstock.test',
       '</virtual-mta>',
       '<domain *>',
-      `  smtp-hosts [127.0.0.1]:${options.sinkPort}`,
+      ...indented(options.sinkPort === undefined ? [] : [`smtp-hosts [127.0.0.1]:${options.sinkPort}`]),
       '  retry-after 1s',
       '  retry-recipients-after 1s',
       ...indented(options.domainLines),
