@@ -450,3 +450,12 @@ test('a recipient cannot be settled twice', () => {
   h.scheduler.settle(batch, 0, 'delivered', 0);
   expect(() => h.scheduler.settle(batch, 0, 'delivered', 0)).toThrow('settled once');
 });
+
+test('the age of a queue is that of the message that is next in line', () => {
+  const harness = setUp();
+  const ageMs = (name: QueueName): number => harness.scheduler.headAgeMs(name, 20);
+  expect(ageMs(a)).toBe(0);
+  harness.add('a', 0, { ageMs: 500 });
+  harness.add('a', 10);
+  expect([ageMs(a), ageMs(b)]).toEqual([520, 0]);
+});

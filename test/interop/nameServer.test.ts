@@ -31,6 +31,8 @@ const records = [
   'round2 IN CNAME round1',
   'inner IN MX 5 here',
   'here IN A 127.0.0.1',
+  // Nobody listens there.
+  'bare IN A 127.77.0.2',
   // Some 2.5 KB: by TCP alone.
   ...many.map((i) => `big IN MX ${i + 1} host-number-${i}.a-long-label-that-takes-room`),
   ...many.map((i) => `host-number-${i}.a-long-label-that-takes-room IN A 198.51.100.${i}`),
@@ -123,15 +125,15 @@ describe.skipIf(missing !== undefined)('name servers', () => {
     const sink = await Sink.start({ receptions: [] });
     const site = await makeSite({
       extra: `name-server ${unboundAddress}\nallow-loopback-mx yes`,
-      domainLines: [`default-smtp-port ${sink.port}`, 'log-resolution yes'],
+      domainLines: [`default-smtp-port ${sink.port}`, 'log-resolution yes', 'bounce-upon-no-mx 3s'],
     });
     const daemon = await Daemon.start(site);
     try {
       const submissions: Submission[] = [];
-      const to = ['inner', 'null', 'nowhere'].map((label) => `someone@${label}.zone.test`);
+      const to = ['inner', 'null', 'nowhere', 'bare'].map((label) => `someone@${label}.zone.test`);
       for (const address of to) await submit(submissions, site.ports[0]!, { to: [address] });
-      expect(submissions.map(({ told }) => told)).toEqual(['stored', 'stored', 'stored']);
-      await waitUntil(async () => (await accountingRecords(site)).length >= 3, 20_000);
+      expect(submissions.map(({ told }) => told)).toEqual(to.map(() => 'stored'));
+      await waitUntil(async () => (await accountingRecords(site)).length >= to.length, 20_000);
       const rows = new Map((await accountingRecords(site)).map((row) => [row.rcpt, row]));
       expect(rows.get(to[0])).toMatchObject({
         type: 'd',
@@ -146,6 +148,10 @@ describe.skipIf(missing !== undefined)('name servers', () => {
       });
       expect(rows.get(to[2])).toMatchObject({ type: 'b', bounceCat: 'bad-domain' });
       expect(rows.get(to[2])?.dsnStatus).toMatch(/^5\.1\.2 /);
+      // Its address was tried until it had waited long enough: bounce-upon-no-mx.
+      const bare = rows.get(to[3])!;
+      expect(bare).toMatchObject({ type: 'b', dsnDiag: 'smtp;bare.zone.test has no MX' });
+      expect(Date.parse(bare.timeLogged!) - Date.parse(bare.timeQueued!)).toBeGreaterThanOrEqual(2000);
     } finally {
       await daemon.stop();
       await site.remove();
