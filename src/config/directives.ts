@@ -295,7 +295,7 @@ backoff-upon-all-sources-disabled | yes/no | no               | harmless  | Ente
 reenable-source-ip-after   | interval-or-never | never        | harmless  | When a disabled local address is used again.
 disabled-source-ip-notify  | texts         |                  | harmless  | Whom to tell about disabled local addresses.
 log-disabled-ips           | yes/no        | no               | harmless  | Log disabled local addresses.
-retry-after-dns-error      | positive-interval | 1m               | harmless  | Wait after a failed DNS query.
+retry-after-dns-error      | positive-interval | 1m               | honoured  | How long a queue waits when no name server knew; in backoff mode, too.
 retry-upon-new-mail        | yes/no        | no               | harmless  | New mail wakes a waiting queue.
 bounce-upon-no-mx          | yes/no/interval | no             | honoured  | A domain without MX: use its address (no), give up (yes), or give up after so long.
 bounce-upon-5xx-greeting   | yes/no        | yes              | harmless  | Give up on a 5xx greeting.
