@@ -131,6 +131,11 @@ export class RecipientTable {
     }
   }
 
+  /** Rows in use. */
+  *slots(): Iterable<number> {
+    for (let slot = 0; slot < this.#used; slot++) if (this.message[slot] !== none) yield slot;
+  }
+
   bytes(): number {
     return this.next.length * 31;
   }

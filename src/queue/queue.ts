@@ -91,6 +91,8 @@ export class Queue {
   retryAtMs: number | undefined;
   /** It waits for DNS alone: no remote has failed. */
   isDnsWait = false;
+  /** Nothing new begins; what is under way ends. */
+  isPaused = false;
 
   mode: QueueMode = 'normal';
   /** While in backoff mode: when that ends by itself. */
@@ -144,9 +146,9 @@ export class Queue {
     return Math.max(0, this.open - this.batches - this.closing);
   }
 
-  /** Something may go out, as far as this queue's own clock says. */
+  /** Something may go out, as far as this queue's own clock and its pause say. */
   runnable(): boolean {
-    return this.ready > 0 && this.retryAtMs === undefined;
+    return this.ready > 0 && this.retryAtMs === undefined && !this.isPaused;
   }
 
   /** How many batches are ready, at least. */

@@ -67,10 +67,15 @@ export class RetryClocks {
     this.#changes.push({ queue: queue.name, retryStep: 0, retryAtMs: 0 });
   }
 
-  /** retry-upon-new-mail: the wait is over, though its step is not forgotten. */
+  /** retry-upon-new-mail. */
   wakeForNewMail(queue: Queue, nowMs: number): void {
-    const { name, retryStep, settings } = queue;
-    if (queue.retryAtMs === undefined || !settings.retryUponNewMail || queue.ready === 0) return;
+    if (queue.settings.retryUponNewMail && queue.ready > 0) this.end(queue, nowMs);
+  }
+
+  /** The wait is over, though its step is not forgotten. */
+  end(queue: Queue, nowMs: number): void {
+    const { name, retryStep } = queue;
+    if (queue.retryAtMs === undefined) return;
     queue.retryAtMs = undefined;
     this.#changes.push({ queue: name, retryStep, retryAtMs: nowMs });
   }

@@ -67,6 +67,31 @@ export interface ModeChange {
   readonly cause: ModeCause;
 }
 
+/** Taken out by an operator; the scheduler no longer knows this recipient. */
+export type DeletedRecipient = Omit<ExpiredRecipient, 'queue'>;
+
+/** Which recipients an operator wants to be rid of. */
+export interface Deletion {
+  matches(queue: QueueName): boolean;
+  /** Queued so long ago; 0: all. */
+  readonly olderThanMs: number;
+  /** Of them, those for which it says yes; by message and place in the envelope. */
+  readonly of?: (handle: MessageHandle, index: number) => boolean;
+}
+
+export interface DeletionCounts extends RetryCounts {
+  /** They were meant, too, and are left alone: what is under way ends as it ends. */
+  readonly inDelivery: number;
+  /** Who was taken out: epoch, sequence and place in the envelope, three numbers each. */
+  readonly named: Float64Array;
+}
+
+export interface RetryCounts {
+  /** That were meant. */
+  readonly queues: number;
+  readonly recipients: number;
+}
+
 export interface Step {
   /** Connections to open, one entry each. They count as opening from now on. */
   readonly open: readonly QueueConnection[];
@@ -113,6 +138,8 @@ export interface StandingRecipient {
   readonly attempts: number;
   /** 0: ready, or in delivery. */
   readonly nextTryInMs: number;
+  /** An operator took it out of its queue. */
+  readonly isDeleted?: true;
 }
 
 export interface RetryClock {
@@ -135,6 +162,7 @@ export interface QueueSummary extends RetryClock {
   /** Deferred recipients whose own time has not come. */
   readonly waiting: number;
   readonly inDelivery: number;
+  readonly isPaused: boolean;
   /** Opening ones included. */
   readonly connections: number;
 }

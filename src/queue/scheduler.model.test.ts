@@ -269,6 +269,7 @@ class Model {
         name: queue,
         mode: 'normal',
         recipients: here('ready') + here('waiting') + here('inDelivery'),
+        isPaused: false,
         ready: here('ready'),
         waiting: here('waiting'),
         inDelivery: here('inDelivery'),

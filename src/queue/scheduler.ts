@@ -5,6 +5,7 @@ import { ConnectionSlots } from './connectionSlots.ts';
 import { deadlineMs, ExpiryCalendar } from './expiryCalendar.ts';
 import type { LimitShares } from './limitShares.ts';
 import { countNamed, countSettled, type OpenBatch, ratesOf } from './openBatch.ts';
+import { Operating } from './operating.ts';
 import type { Queue } from './queue.ts';
 import type { QueueHost } from './queueHost.ts';
 import { QueueModes } from './queueModes.ts';
@@ -54,6 +55,20 @@ export class Scheduler {
   /** Recipients to look at again: deferred ones when they are ready or expire, overdue ones at once. */
   readonly #waiting = new TimeHeap();
   readonly #calendar = new ExpiryCalendar(this.#recipients);
+
+  /** What an operator may command. */
+  readonly operating: Operating = new Operating({
+    messages: this.#messages,
+    recipients: this.#recipients,
+    waiting: this.#waiting,
+    queues: () => this.#registry.all(),
+    queueOf: (slot) => this.#registry.byId(this.#recipients.queue[slot]!),
+    isPaused: (queue) => this.#registry.isPaused(queue),
+    endWait: (queue, nowMs) => this.#clocks.end(queue, nowMs),
+    makeReady: (slot, queue) => this.#makeReady(slot, queue, 'back'),
+    unready: (slot, queue) => this.#unready(slot, queue, this.#deadlineMs(slot, queue)),
+    review: (queue, nowMs) => this.#review(queue, nowMs),
+  });
 
   /** For who must know of every message what is still owed. */
   readonly standing = new Standing(this.#messages, this.#recipients, this.#waiting);
@@ -275,19 +290,13 @@ export class Scheduler {
   }
 
   *queues(nowMs: number): Iterable<QueueSummary> {
-    for (const queue of this.#registry.all()) {
-      const { name, mode, recipients, ready, inDelivery } = queue;
-      yield {
-        name,
-        mode,
-        recipients,
-        ready,
-        waiting: recipients - ready - inDelivery,
-        inDelivery,
-        connections: queue.connections(),
-        ...retryClock(queue, nowMs),
-      };
-    }
+    for (const queue of this.#registry.all()) yield summary(queue, nowMs);
+  }
+
+  /** undefined: there is no such queue. */
+  queue(name: QueueName, nowMs: number): QueueSummary | undefined {
+    const queue = this.#registry.get(name);
+    return queue && summary(queue, nowMs);
   }
 
   counts(): SchedulerCounts {
@@ -480,6 +489,21 @@ export class Scheduler {
     this.#slots.alarms.set(queue, Number.POSITIVE_INFINITY);
     this.#registry.drop(queue, nowMs);
   }
+}
+
+function summary(queue: Queue, nowMs: number): QueueSummary {
+  const { name, mode, recipients, ready, inDelivery, isPaused } = queue;
+  return {
+    name,
+    mode,
+    recipients,
+    ready,
+    waiting: recipients - ready - inDelivery,
+    inDelivery,
+    isPaused,
+    connections: queue.connections(),
+    ...retryClock(queue, nowMs),
+  };
 }
 
 function knownHost(queue: Queue, { sourceHost }: QueueConnection): QueueHost {

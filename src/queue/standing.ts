@@ -1,6 +1,6 @@
 import type { SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
-import type { MessageTable, RecipientTable } from './columns.ts';
+import { type MessageTable, none, type RecipientTable } from './columns.ts';
 import type { MessageHandle, StandingMessage, StandingRecipient } from './schedule.ts';
 import type { TimeHeap } from './timeHeap.ts';
 
@@ -35,7 +35,7 @@ export class Standing {
     messages.forEach(({ handle, id }, i) => {
       if (this.#isStill(handle, id)) place[handle] = i + 1;
     });
-    const { message, index, attempts } = this.#recipients;
+    const { message, queue, index, attempts } = this.#recipients;
     const slots = [...this.#recipients.slotsOf(place)];
     const isWanted = new Uint8Array(message.length);
     for (const slot of slots) isWanted[slot] = 1;
@@ -47,6 +47,7 @@ export class Standing {
         index: index[slot]!,
         attempts: attempts[slot]!,
         nextTryInMs,
+        ...(queue[slot] === none && { isDeleted: true }),
       });
     }
     return found;

@@ -31,3 +31,25 @@ test('of many pairs only those are told whose slots are wanted', () => {
     ]),
   );
 });
+
+test('what is extracted is gone, and the rest comes in order', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 300 }), (times) => {
+      const heap = new TimeHeap();
+      times.forEach((atMs, slot) => {
+        heap.push(atMs, slot);
+      });
+      const odd = times.map((_, slot) => slot).filter((slot) => slot % 2 === 1);
+      expect([...heap.extract((slot) => slot % 2 === 1)].sort((a, b) => a - b)).toEqual(odd);
+      const left = times.filter((_, slot) => slot % 2 === 0).toSorted((a, b) => a - b);
+      expect(
+        left.map(() => {
+          const atMs = heap.firstAtMs();
+          heap.pop();
+          return atMs;
+        }),
+      ).toEqual(left);
+      expect(heap.firstAtMs()).toBe(Number.POSITIVE_INFINITY);
+    }),
+  );
+});

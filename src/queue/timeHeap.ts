@@ -53,6 +53,20 @@ export class TimeHeap {
     }
   }
 
+  /** Removes every pair whose slot `isWanted`, and returns their slots, in no order. */
+  extract(isWanted: (slot: number) => boolean): readonly number[] {
+    const extracted: number[] = [];
+    const size = this.#size;
+    this.#size = 0;
+    for (let at = 0; at < size; at++) {
+      const slot = this.#slot[at]!;
+      // Pairs are put back in the place of those already looked at.
+      if (isWanted(slot)) extracted.push(slot);
+      else this.push(this.#atMs[at]!, slot);
+    }
+    return extracted;
+  }
+
   bytes(): number {
     return this.#slot.length * 12;
   }

@@ -21,6 +21,7 @@ const empty = {
   ready: 0,
   waiting: 0,
   inDelivery: 0,
+  isPaused: false,
   connections: 1,
   recipients: 0,
   mode: 'normal' as const,
