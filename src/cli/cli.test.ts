@@ -58,18 +58,44 @@ test.each([
   expect(durationText(ms)).toBe(text);
 });
 
+const sampleQueue = {
+  name: 'a.test/v',
+  engine: 'engine-1',
+  recipients: 1,
+  ready: 0,
+  waiting: 0,
+  inDelivery: 0,
+  connections: 0,
+  connectionsMax: 1,
+  mode: 'normal',
+  isPaused: false,
+  pausedBy: '',
+  retryStep: 0,
+  nextTryMs: undefined,
+  lastError: '',
+};
+
 test('queues are a table, each with the reason why it waits', () => {
-  const queue = { recipients: 12, inDelivery: 1, connections: 2, connectionsMax: 20 };
+  const queue = { ...sampleQueue, recipients: 12, inDelivery: 1, connections: 2, connectionsMax: 20 };
   const lines = queueLines(
     {
       queues: [
         { ...queue, name: 'gmail.test/mta1', nextTryMs: 61_000, lastError: '421 4.7.0 slow down' },
         { ...queue, name: 'x.test/mta1', nextTryMs: undefined, lastError: '' },
+        { ...queue, name: 'y.test/mta1', isPaused: true },
       ],
+      total: 30,
+      totalRecipients: 400,
+      pauseRules: ['y*/*', '!y.com/*'],
     },
     1000,
   );
-  expect(lines).toHaveLength(4);
+  expect(lines).toHaveLength(7);
+  expect(lines.slice(-3)).toEqual([
+    expect.stringMatching(/paused$/),
+    '3 of 30 queues, with 400 recipients',
+    'paused: y*/* !y.com/*',
+  ]);
   expect(lines[0]).toMatch(/^queue +recipients +delivering +connections +next try$/);
   expect(lines[1]).toMatch(/^gmail\.test\/mta1 +12 +1 +2\/20 +in 1m 0s$/);
   expect(lines[2]).toBe('  421 4.7.0 slow down');
@@ -322,7 +348,14 @@ const daemonStatus: StatusReport = {
     unsyncedOutcomes: 0,
     isFull: false,
   },
-  queues: { queues: 1e6, recipients: 1e9, deliveredTotal: 1e9, failedTotal: 1e9, deferredTotal: 1e9 },
+  queues: {
+    queues: 1e6,
+    recipients: 1e9,
+    pauseRules: ['*/*'],
+    deliveredTotal: 1e9,
+    failedTotal: 1e9,
+    deferredTotal: 1e9,
+  },
   outgoingConnections: 1000,
   acctFiles: [{ path: `/var/${'log/'.repeat(30)}acct.csv` }],
 };
@@ -337,14 +370,28 @@ test('status fits 80 columns, and says of whom its numbers are old or missing', 
 });
 
 test('a long queue name and a long reply break no line of the table', () => {
-  const queue = { recipients: 1e7, inDelivery: 1000, connections: 1000, connectionsMax: 1000 };
+  const queue = {
+    ...sampleQueue,
+    recipients: 1e7,
+    inDelivery: 1000,
+    connections: 1000,
+    connectionsMax: 1000,
+  };
   const names = [`${'a-long-label.'.repeat(6)}test/mta1`, 'the-longest.beside.numbers.test/m'];
   const queues = names.map((name) => ({ ...queue, name, nextTryMs: 86_400_000, lastError: '4'.repeat(300) }));
-  const lines = queueLines({ queues }, 0);
+  const lines = queueLines({ queues, total: 2, totalRecipients: 2e7, pauseRules: [] }, 0);
   expect(lines.filter((line) => line.length > 80 && !names.includes(line))).toEqual([]);
   expect(lines[1]).toBe(names[0]);
   expect(lines[3]).toMatch(/4\.\.\.$/);
 });
+
+const noQueues = {
+  schema: 'penstock.queueList/1',
+  total: 0,
+  totalRecipients: 0,
+  queues: [],
+  pauseRules: [],
+};
 
 test('while an engine does not answer, status and queue list say so and exit with 3', async () => {
   const path = join(folder, 'c.sock');
@@ -353,7 +400,7 @@ test('while an engine does not answer, status and queue list say so and exit wit
     path,
     new Map<string, ControlHandler>([
       ['status', () => ({ ...daemonStatus, engines: [down] })],
-      ['queue.list', () => ({ schema: 'penstock.queueList/1', queues: [], unanswered: [down] })],
+      ['queue.list', () => ({ ...noQueues, unanswered: [down] })],
     ]),
   );
   const status = await typed('status', '--socket', path);
@@ -455,7 +502,7 @@ test('a daemon that has no engine yet has an unknown list of queues, not an empt
 
 test('status, queue list and stop print what the daemon answers, as text or as its JSON', async () => {
   const path = join(folder, 'c.sock');
-  const queues = { schema: 'penstock.queueList/1', queues: [], unanswered: [] };
+  const queues = { ...noQueues, unanswered: [] };
   const server = await serveControl(path, new Map([['queue.list', () => queues]]));
   expect(await typed('queue', 'list', '--socket', path)).toMatchObject({
     code: 0,

@@ -6,7 +6,9 @@ import { misuse, sayFailure } from './failure.ts';
 import type { Io } from './io.ts';
 import { quarantineList } from './quarantineList.ts';
 import { quarantineRelease } from './quarantineRelease.ts';
+import { queuePause, queueResume, queueRetry } from './queueCommands.ts';
 import { queueList } from './queueList.ts';
+import { queueShow } from './queueShow.ts';
 import { resolve } from './resolve.ts';
 import { run } from './run.ts';
 import { send } from './send.ts';
@@ -23,6 +25,10 @@ export const verbs: readonly Verb[] = [
   demo,
   status,
   queueList,
+  queueShow,
+  queuePause,
+  queueResume,
+  queueRetry,
   resolve,
   spoolVerify,
   spoolExport,

@@ -46,6 +46,7 @@ export function statusLines(report: StatusReport): string[] {
       'queues',
       `${queues.queues} with ${queues.recipients} recipients, ${report.outgoingConnections} connections`,
     ],
+    ...(queues.pauseRules.length === 0 ? [] : [['paused', queues.pauseRules.join(' ')] as const]),
     [
       'since start',
       `${queues.deliveredTotal} delivered, ${queues.failedTotal} bounced, ${queues.deferredTotal} deferred`,

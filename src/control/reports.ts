@@ -81,6 +81,8 @@ export interface SpoolReport {
 export interface QueueTotals {
   readonly queues: number;
   readonly recipients: number;
+  /** See `QueueListReport.pauseRules`. */
+  readonly pauseRules: readonly string[];
   readonly deliveredTotal: number;
   readonly failedTotal: number;
   readonly deferredTotal: number;
@@ -89,26 +91,6 @@ export interface QueueTotals {
 export interface AcctFileReport {
   /** As configured; the files themselves carry date and number (powermta d.5). */
   readonly path: string;
-}
-
-export interface QueueListReport {
-  readonly schema: 'penstock.queueList/1';
-  readonly queues: readonly QueueReport[];
-  /** Engines that did not answer: their queues are missing above. */
-  readonly unanswered: readonly EngineStateReport[];
-}
-
-export interface QueueReport {
-  /** `domain/vmta`. */
-  readonly name: string;
-  readonly recipients: number;
-  readonly inDelivery: number;
-  readonly connections: number;
-  readonly connectionsMax: number;
-  /** Wall milliseconds before which nothing starts; undefined: now. */
-  readonly nextTryMs: number | undefined;
-  /** The last deferral's reply, or ''. */
-  readonly lastError: string;
 }
 
 export interface QuarantineListReport {

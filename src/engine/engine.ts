@@ -10,7 +10,7 @@ import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import { wholeShare } from '../queue/limitShares.ts';
-import type { QueueSummary } from '../queue/schedule.ts';
+import { type PauseRule, PauseRules } from '../queue/pauseRules.ts';
 import { Scheduler } from '../queue/scheduler.ts';
 import { compileRouting } from '../routing/routing.ts';
 import type { SpoolSizes } from '../spool/frame.ts';
@@ -20,7 +20,9 @@ import { SegmentSpool } from '../spool/segmentSpool.ts';
 import { Bounces } from './bounces.ts';
 import { HeldContent } from './heldContent.ts';
 import { LocalMail } from './localMail.ts';
+import { Operations, type QueueState } from './operations.ts';
 import { EngineMail } from './owedMail.ts';
+import { isRuleState, ruleOfState } from './pauseStates.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
 import { type ListenerCounts, Receptions } from './reception.ts';
@@ -79,11 +81,8 @@ export interface EngineReport {
   /** No new mail is taken: the disk is full but for a reserve. */
   readonly isFull: boolean;
   readonly segments: number;
-}
-
-export interface QueueState extends QueueSummary {
-  /** Why it waits, or ''. */
-  readonly lastError: string;
+  /** What is paused: see `Operations.pauseRules`. */
+  readonly pauseRules: readonly string[];
 }
 
 /** What is kept back from delivery: the first messages, and how many there are. */
@@ -115,6 +114,7 @@ const stopGraceMs = 10_000;
 export class Engine {
   readonly #ports: EnginePorts;
   readonly #config: Config;
+  readonly #pauseRules = new PauseRules();
   readonly #scheduler: Scheduler;
   readonly #spool: SegmentSpool;
   readonly #held = new HeldContent(heldContentBytes);
@@ -122,6 +122,8 @@ export class Engine {
   readonly #sendings: Sendings;
   readonly #quarantine: Quarantine;
   readonly #mail: EngineMail;
+  /** What an operator asks of its queues. */
+  readonly operations: Operations;
   #listening: readonly Listening[] = [];
   #isStopped = false;
   #wasFull = false;
@@ -144,6 +146,7 @@ export class Engine {
       settingsFor: queueSettings(settingsFor),
       vmtaFor: vmtaSettings(config, routing),
       connectionLeases: wholeShare(config.totalMaxSmtpOut.value),
+      isPaused: (queue) => this.#pauseRules.isPaused(queue),
     });
     const submissions = new Submissions({
       clock: ports.clock,
@@ -192,6 +195,14 @@ export class Engine {
       }),
       quarantine: this.#quarantine,
       guard,
+    });
+    this.operations = new Operations({
+      clock: ports.clock,
+      log: ports.log,
+      scheduler: this.#scheduler,
+      spool,
+      rules: this.#pauseRules,
+      sendings: this.#sendings,
     });
     this.#mail = new EngineMail({
       clock: ports.clock,
@@ -247,7 +258,7 @@ export class Engine {
     started = engine;
     for (const owed of recovered.owed) engine.#mail.takeUp(owed, deadly);
     tellRecovered(ports.log, recovered, options.recorded, engine.#quarantine.size);
-    engine.#restoreRetries(recovered.owed.queueStates.values());
+    engine.#restoreQueueStates(recovered.owed.queueStates.values());
     try {
       if (options.accepts) await engine.#listen();
     } catch (error) {
@@ -307,13 +318,14 @@ export class Engine {
       unsyncedForMs: this.#spool.unsyncedForMs(this.#ports.clock.monotonicMs()),
       isFull: this.#wasFull,
       segments: this.#spool.segments,
+      pauseRules: this.operations.pauseRules,
     };
   }
 
-  *queues(): Iterable<QueueState> {
-    for (const queue of this.#scheduler.queues(this.#ports.clock.monotonicMs())) {
-      yield { ...queue, lastError: this.#sendings.lastError(queue.name) };
-    }
+  /** The first of them. */
+  queues(): readonly QueueState[] {
+    const any = { selector: '*', pausedOnly: false, mode: undefined, all: true } as const;
+    return this.operations.list({ ...any, sort: 'name', queuesMax: 1000 }).queues;
   }
 
   /** The oldest of what is kept back, at most so many messages. */
@@ -357,13 +369,19 @@ export class Engine {
     return isFull;
   }
 
-  #restoreRetries(states: Iterable<FoundQueueState>): void {
+  #restoreQueueStates(states: Iterable<FoundQueueState>): void {
     const { clock } = this.#ports;
+    const rules: PauseRule[] = [];
     for (const { state } of states) {
+      const rule = ruleOfState(state);
+      if (rule !== undefined) rules.push(rule);
+      if (isRuleState(state)) continue;
       const { queue, retryStep, retryAtMs } = state;
       const retryInMs = Math.max(0, retryAtMs - clock.wallMs());
       this.#scheduler.restoreRetry({ queue, retryStep, retryInMs }, clock.monotonicMs());
     }
+    this.#pauseRules.restore(rules);
+    this.#scheduler.operating.pausesChanged(clock.monotonicMs());
   }
 
   /** It is durable: into its queues. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { domainDefaults } from '../config/config.ts';
 import { type QueueName, queueName } from '../message/names.ts';
 import { wholeShare } from './limitShares.ts';
 import { namedRecipients } from './operating.ts';
@@ -8,6 +9,7 @@ import type { Batch, OwedMessage } from './schedule.ts';
 import { Scheduler } from './scheduler.ts';
 
 const settings = {
+  ...domainDefaults,
   maxSmtpOut: 2,
   retryAfterMs: [100, 300],
   retryRecipientsAfterMs: 50,
@@ -49,25 +51,27 @@ function setUp() {
   return { scheduler, add, pause, summary };
 }
 
+const on = (queue: QueueName) => ({ queue, sourceHost: 0 });
+
 function take(scheduler: Scheduler, queue: QueueName, nowMs: number): Batch {
   scheduler.step(nowMs);
-  scheduler.connectionOpened(queue, nowMs);
-  return scheduler.take(queue, nowMs) as Batch;
+  scheduler.connectionOpened(on(queue), nowMs);
+  return scheduler.take(on(queue), nowMs) as Batch;
 }
 
 test('a paused queue opens nothing and takes nothing, mail comes in, and a resumed one goes on', () => {
   const { scheduler, add, pause } = setUp();
   expect(pause('a.test', true)).toBe(0);
   add('ab');
-  expect(scheduler.step(0).open).toEqual([b]);
+  expect(scheduler.step(0).open).toEqual([on(b)]);
   expect(pause('*', true)).toBe(2);
-  scheduler.connectionOpened(b, 0);
-  expect(scheduler.take(b, 0)).toBe('wait');
+  scheduler.connectionOpened(on(b), 0);
+  expect(scheduler.take(on(b), 0)).toBe('wait');
   pause('a.test', false);
   const step = scheduler.step(0);
-  expect([step.open, step.offer]).toEqual([[a], []]);
+  expect([step.open, step.offer]).toEqual([[on(a)], []]);
   pause('*', false);
-  expect(scheduler.step(0).offer).toEqual([b]);
+  expect(scheduler.step(0).offer).toEqual([on(b)]);
 });
 
 test('a batch under way when its queue is paused ends as it ends', () => {
@@ -78,7 +82,7 @@ test('a batch under way when its queue is paused ends as it ends', () => {
   pause('*', true);
   scheduler.settle(batch, 0, 'delivered', 0);
   expect(summary(a)).toMatchObject({ recipients: 1, isPaused: true });
-  expect(scheduler.take(a, 0)).toBe('wait');
+  expect(scheduler.take(on(a), 0)).toBe('wait');
 });
 
 test('paused mail expires', () => {
@@ -93,7 +97,7 @@ test('retry ends the wait of a queue and of its deferred recipients, and of no o
   add('ab', { nextTryInMs: 500 });
   add('a');
   scheduler.step(0);
-  scheduler.connectionAbandoned(a, 0);
+  scheduler.connectionAbandoned(on(a), 0);
   scheduler.queueFailed(a, 0);
   scheduler.step(0);
   expect(summary(a)).toMatchObject({ ready: 1, waiting: 1, retryInMs: 100 });
@@ -101,7 +105,7 @@ test('retry ends the wait of a queue and of its deferred recipients, and of no o
   expect(summary(a, 10)).toMatchObject({ ready: 2, waiting: 0, retryInMs: 0, retryStep: 1 });
   expect(summary(b)).toMatchObject({ ready: 0, waiting: 1 });
   const step = scheduler.step(10);
-  expect(step.open).toEqual([a, a]);
+  expect(step.open).toEqual([on(a), on(a)]);
   expect(step.retryClocks).toEqual([{ queue: a, retryStep: 1, retryInMs: 0 }]);
   // The wait that was ended does not end the next one.
   scheduler.queueFailed(a, 20);

@@ -50,6 +50,8 @@ export class SegmentSpool implements Spool {
   readonly #bodyFileBytes: number;
   readonly #queueStates: QueueStates;
   readonly #space: SpaceWatch;
+  /** For the notes put last when they came. */
+  readonly #waiting = new Map<Note, readonly (() => void)[]>();
   #mail: OwedMail | undefined;
   readonly #epoch: number;
   #sequence = 0;
@@ -195,6 +197,14 @@ export class SegmentSpool implements Spool {
     this.#writer.putNote({ kind: 'hold', id, reason });
   }
 
+  settled(): Promise<void> {
+    const last = this.#writer.unpublishedNotes.at(-1);
+    if (last === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.set(last, [...(this.#waiting.get(last) ?? []), resolve]);
+    });
+  }
+
   ownedBy(mail: OwedMail): void {
     this.#mail = mail;
   }
@@ -288,6 +298,9 @@ export class SegmentSpool implements Spool {
   }
 
   #notePublished(note: Note, segment: number): void {
+    // Notes are published in their order, also those that are written again.
+    for (const resolve of this.#waiting.get(note) ?? []) resolve();
+    this.#waiting.delete(note);
     if (note.kind === 'queueState') this.#queueStates.published(note.state, segment);
     if (note.kind !== 'event' || note.event.kind === 'deferred') return;
     this.#reclaim.settle(note.messageSegment);

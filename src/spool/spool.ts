@@ -53,6 +53,8 @@ export interface Spool {
   putQueueState(state: QueueState): void;
   /** Keeps a message back from delivery over every restart, or (undefined) no more. Durable like an outcome. */
   hold(id: MessageId, reason: HoldReason | undefined): void;
+  /** Resolves once everything that was put so far is durable, however long the disk fails. */
+  settled(): Promise<void>;
   /** Who is asked when messages are to be copied forward; without it none are. */
   ownedBy(mail: OwedMail): void;
   /** Looks after room on the disk: what is free, and what may be freed. To be called about once a second. */

@@ -1,14 +1,7 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { compileDomainSettings } from '../config/domainSettings.ts';
-import {
-  type EngineStateReport,
-  isAnswering,
-  type QueueListReport,
-  type StatusReport,
-} from '../control/reports.ts';
-import type { EngineReport, QueueState } from '../engine/engine.ts';
-import { splitQueueName } from '../message/names.ts';
+import type { StatusReport } from '../control/reports.ts';
+import type { EngineReport } from '../engine/engine.ts';
 import type { EngineView } from './supervisedEngine.ts';
 
 /** What a status says beside its engines' numbers. */
@@ -57,51 +50,12 @@ export function statusReport(facts: DaemonFacts, engines: readonly EngineView[])
     queues: {
       queues: sum(({ queues }) => queues),
       recipients: sum(({ recipients }) => recipients),
+      pauseRules: [...new Set(reports.flatMap(({ pauseRules }) => pauseRules))],
       deliveredTotal: sum(({ outcomes }) => outcomes.deliveredTotal),
       failedTotal: sum(({ outcomes }) => outcomes.failedTotal),
       deferredTotal: sum(({ outcomes }) => outcomes.deferredTotal),
     },
     outgoingConnections: sum(({ outgoingConnections }) => outgoingConnections),
     acctFiles: config.acctFiles.map(({ path }) => ({ path: resolve(path) })),
-  };
-}
-
-/** One engine's answer; `queues` undefined: it gave none. */
-export interface EngineQueues {
-  readonly state: EngineStateReport;
-  readonly queues: readonly QueueState[] | undefined;
-}
-
-export interface QueueSelection {
-  /** false: only queues that hold mail or wait before their next try. */
-  readonly all: boolean;
-  readonly nowMs: number;
-}
-
-export function queueListReport(
-  config: Config,
-  engines: readonly EngineQueues[],
-  { all, nowMs }: QueueSelection,
-): QueueListReport {
-  const settingsFor = compileDomainSettings(config);
-  const told = engines.flatMap(({ queues }) => queues ?? []);
-  const shown = all ? told : told.filter(({ recipients, retryInMs }) => recipients > 0 || retryInMs > 0);
-  return {
-    schema: 'penstock.queueList/1',
-    queues: shown.map(({ name, recipients, inDelivery, connections, retryInMs, lastError }) => {
-      const { domain, vmta } = splitQueueName(name);
-      return {
-        name,
-        recipients,
-        inDelivery,
-        connections,
-        connectionsMax: settingsFor(domain, vmta).maxSmtpOut.value,
-        nextTryMs: retryInMs > 0 ? nowMs + retryInMs : undefined,
-        lastError,
-      };
-    }),
-    unanswered: engines.flatMap(({ state, queues }) =>
-      queues === undefined || !isAnswering(state) ? [state] : [],
-    ),
   };
 }

@@ -1,12 +1,19 @@
 import type { Config } from '../config/config.ts';
-import type { EngineReport, QuarantineView, QueueState, ReleaseCounts } from '../engine/engine.ts';
+import type { EngineReport, QuarantineView, ReleaseCounts } from '../engine/engine.ts';
+import type { FoundQueue, PauseCounts, QueueListing, QueueSelection } from '../engine/operations.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { MessageId } from '../message/messageId.ts';
+import type { QueueName } from '../message/names.ts';
+import type { RetryCounts } from '../queue/schedule.ts';
 
 /** What an engine is asked. */
 export type Question =
   | { readonly about: 'report' }
-  | { readonly about: 'queues' }
+  | { readonly about: 'queues'; readonly selection: QueueSelection }
+  | { readonly about: 'queue'; readonly queue: QueueName }
+  /** Selectors are known to be ones. */
+  | { readonly about: 'pause'; readonly selector: string; readonly isPaused: boolean }
+  | { readonly about: 'retry'; readonly selector: string }
   | { readonly about: 'quarantined'; readonly messagesMax: number }
   /** `id` undefined: of all messages. */
   | { readonly about: 'release'; readonly id: MessageId | undefined };
@@ -14,7 +21,10 @@ export type Question =
 /** What it answers, by what it was asked about. */
 export interface Answers {
   readonly report: EngineReport;
-  readonly queues: readonly QueueState[];
+  readonly queues: QueueListing;
+  readonly queue: FoundQueue;
+  readonly pause: PauseCounts | 'tooMany';
+  readonly retry: RetryCounts;
   readonly quarantined: QuarantineView;
   readonly release: ReleaseCounts;
 }

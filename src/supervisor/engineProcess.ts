@@ -46,7 +46,8 @@ class EngineProcess {
     if (message.kind === 'start') this.#starting ??= this.#start(message);
     else if (message.kind === 'recorded') this.#engine?.recorded(message.position);
     else if (message.kind === 'ask') {
-      tell({ kind: 'answer', ask: message.ask, answer: this.#answer(message.question) });
+      const { ask, question } = message;
+      void this.#answer(question).then((answer) => tell({ kind: 'answer', ask, answer }));
     } else if (message.kind === 'stop') void this.end();
   }
 
@@ -131,16 +132,26 @@ class EngineProcess {
   }
 
   /** undefined: there is nothing to tell yet. */
-  #answer(question: Question): Answers[keyof Answers] | undefined {
+  async #answer(question: Question): Promise<Answers[keyof Answers] | undefined> {
     const engine = this.#engine;
-    if (engine === undefined) return undefined;
-    if (question.about === 'report') return engine.report();
-    if (question.about === 'queues') return [...engine.queues()];
-    return question.about === 'release'
-      ? engine.release(question.id)
-      : engine.quarantined(question.messagesMax);
+    return engine && answers[question.about](engine, question as never);
   }
 }
+
+const answers: {
+  readonly [A in Question['about']]: (
+    engine: Engine,
+    question: Extract<Question, { readonly about: A }>,
+  ) => Answers[A] | Promise<Answers[A]>;
+} = {
+  report: (engine) => engine.report(),
+  queues: ({ operations }, { selection }) => operations.list(selection),
+  queue: ({ operations }, { queue }) => operations.find(queue),
+  pause: ({ operations }, { selector, isPaused }) => operations.setPause(selector, isPaused),
+  retry: ({ operations }, { selector }) => operations.retry(selector),
+  quarantined: (engine, { messagesMax }) => engine.quarantined(messagesMax),
+  release: (engine, { id }) => engine.release(id),
+};
 
 function tell(message: FromEngine): void {
   // With a callback an error is the caller's, without one it would end the process.

@@ -14,6 +14,7 @@ const life = (n: number): EngineReport => ({
   unsyncedForMs: 0,
   isFull: false,
   segments: n,
+  pauseRules: [],
 });
 
 test('totals go on over the lives of an engine, states are those of the present one', () => {

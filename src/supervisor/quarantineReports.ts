@@ -47,6 +47,7 @@ export function quarantineReleaseReport(
   };
 }
 
-function unanswered(engines: readonly EngineAnswer<unknown>[]): readonly EngineStateReport[] {
+/** Those whose part is missing. */
+export function unanswered(engines: readonly EngineAnswer<unknown>[]): readonly EngineStateReport[] {
   return engines.flatMap(({ state, answer }) => (answer === undefined || !isAnswering(state) ? [state] : []));
 }

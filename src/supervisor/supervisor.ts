@@ -8,18 +8,14 @@ import type { Disk } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import { askControl } from '../control/client.ts';
 import { controlSocketPath } from '../control/controlSocket.ts';
-import type {
-  QuarantineListReport,
-  QuarantineReleaseReport,
-  QueueListReport,
-  StatusReport,
-} from '../control/reports.ts';
+import type { QuarantineListReport, QuarantineReleaseReport, StatusReport } from '../control/reports.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../control/server.ts';
 import { ControlRefusal } from '../control/wire.ts';
 import { Recording } from '../engine/recording.ts';
 import { parseMessageId } from '../message/messageId.ts';
-import { queueListReport, statusReport } from './daemonReports.ts';
+import { statusReport } from './daemonReports.ts';
 import type { Answers, Question } from './engineMessages.ts';
+import { operatingHandlers } from './operating.ts';
 import { type EngineAnswer, quarantineListReport, quarantineReleaseReport } from './quarantineReports.ts';
 import { SupervisedEngine } from './supervisedEngine.ts';
 
@@ -152,7 +148,11 @@ export class Supervisor {
   #handlers(): ReadonlyMap<string, ControlHandler> {
     return new Map<string, ControlHandler>([
       ['status', () => this.#status()],
-      ['queue.list', ({ all }) => this.#queueList(all === true)],
+      ...operatingHandlers({
+        config: this.#options.config,
+        clock: this.#clock,
+        askEngines: (question) => this.#askEngines(question),
+      }),
       ['quarantine.list', () => this.#quarantineList()],
       ['quarantine.release', ({ id, all }) => this.#quarantineRelease(id, all === true)],
       [
@@ -171,13 +171,6 @@ export class Supervisor {
     const nowMs = this.#clock.wallMs();
     const facts = { config, configFile, version, pid: process.pid, startedMs: this.#startedMs, nowMs };
     return statusReport(facts, views);
-  }
-
-  async #queueList(all: boolean): Promise<QueueListReport | ControlRefusal> {
-    const asked = await this.#askEngines({ about: 'queues' });
-    if (asked instanceof ControlRefusal) return asked;
-    const engines = asked.map(({ state, answer }) => ({ state, queues: answer }));
-    return queueListReport(this.#options.config, engines, { all, nowMs: this.#clock.wallMs() });
   }
 
   async #quarantineList(): Promise<QuarantineListReport | ControlRefusal> {

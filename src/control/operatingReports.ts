@@ -1,0 +1,78 @@
+import type { EngineStateReport } from './reports.ts';
+
+/** What the daemon's handlers answer to commands that operate queues. */
+export interface QueueListReport {
+  readonly schema: 'penstock.queueList/1';
+  /** That match, with all they hold; of very many only the first are told. */
+  readonly total: number;
+  readonly totalRecipients: number;
+  readonly queues: readonly QueueReport[];
+  /** What is paused, in the order it was said, `!` before what was resumed: the last that matches decides. */
+  readonly pauseRules: readonly string[];
+  /** Engines that did not answer: their queues are missing above. */
+  readonly unanswered: readonly EngineStateReport[];
+}
+
+export interface QueueReport {
+  /** `domain/vmta`. */
+  readonly name: string;
+  /** Each engine has queues of its own. */
+  readonly engine: string;
+  /** ready + waiting + inDelivery. */
+  readonly recipients: number;
+  readonly ready: number;
+  /** Deferred, and their own time has not come. */
+  readonly waiting: number;
+  readonly inDelivery: number;
+  readonly connections: number;
+  readonly connectionsMax: number;
+  /** `normal`, or `backoff`: after replies that ask for less. */
+  readonly mode: string;
+  readonly isPaused: boolean;
+  /** The selector that pauses it, or ''. */
+  readonly pausedBy: string;
+  /** Failures since its last delivery. */
+  readonly retryStep: number;
+  /** Wall milliseconds before which nothing starts; undefined: now. */
+  readonly nextTryMs: number | undefined;
+  /** The last deferral's reply, or ''. */
+  readonly lastError: string;
+}
+
+export interface QueueShowReport {
+  readonly schema: 'penstock.queueShow/1';
+  readonly name: string;
+  /** One for each engine that has it. */
+  readonly queues: readonly QueueReport[];
+  readonly settings: readonly SettingReport[];
+  readonly unanswered: readonly EngineStateReport[];
+}
+
+export interface SettingReport {
+  readonly directive: string;
+  /** As one would write it. */
+  readonly value: string;
+  /** `file:line`, or `default`. */
+  readonly where: string;
+}
+
+export interface QueuePauseReport {
+  readonly schema: 'penstock.queuePause/1';
+  readonly selector: string;
+  readonly isPaused: boolean;
+  /** That it meant, with what they hold; queues that come later obey, too. */
+  readonly queues: number;
+  readonly recipients: number;
+  readonly pauseRules: readonly string[];
+  /** Engines that did not answer: their queues may go on as before. */
+  readonly unanswered: readonly EngineStateReport[];
+}
+
+export interface QueueRetryReport {
+  readonly schema: 'penstock.queueRetry/1';
+  readonly selector: string;
+  readonly queues: number;
+  /** Deferred ones that need not wait any more. */
+  readonly recipients: number;
+  readonly unanswered: readonly EngineStateReport[];
+}

@@ -1,0 +1,112 @@
+import type { Clock } from '../base/ports.ts';
+import type { Config } from '../config/config.ts';
+import type { ControlHandler } from '../control/server.ts';
+import { ControlRefusal } from '../control/wire.ts';
+import { type QueueSelection, queueSorts } from '../engine/operations.ts';
+import type { QueueName } from '../message/names.ts';
+import { parseQueueSelector } from '../queue/queueSelector.ts';
+import type { Answers, Question } from './engineMessages.ts';
+import { queueListReport, queuePauseReport, queueRetryReport, queueShowReport } from './operatingReports.ts';
+import type { EngineAnswer } from './quarantineReports.ts';
+
+export interface OperatingSetup {
+  readonly config: Config;
+  readonly clock: Clock;
+  askEngines<Q extends Question>(
+    question: Q,
+  ): Promise<readonly EngineAnswer<Answers[Q['about']]>[] | ControlRefusal>;
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** A list is read by people. */
+const listedMax = 1000;
+
+/** The control verbs that operate queues. */
+export function operatingHandlers(setup: OperatingSetup): readonly (readonly [string, ControlHandler])[] {
+  return [
+    ['queue.list', (options) => list(setup, options)],
+    ['queue.show', (options) => show(setup, options)],
+    ['queue.pause', (options) => pause(setup, options, true)],
+    ['queue.resume', (options) => pause(setup, options, false)],
+    ['queue.retry', (options) => retry(setup, options)],
+  ];
+}
+
+async function list({ config, clock, askEngines }: OperatingSetup, options: Options): Promise<unknown> {
+  const selector = selectorOf(options);
+  if (selector instanceof ControlRefusal) return selector;
+  const { all, pausedOnly, mode, sort = 'rcpt', max = listedMax } = options;
+  const knownSort = queueSorts.find((one) => one === sort);
+  if (knownSort === undefined) return badOptions(`sort is one of ${queueSorts.join(', ')}`);
+  if (mode !== undefined && mode !== 'normal' && mode !== 'backoff')
+    return badOptions('mode is normal or backoff');
+  if (typeof max !== 'number' || !Number.isInteger(max) || max < 1 || max > listedMax)
+    return badOptions(`max is 1 to ${listedMax}`);
+  const selection: QueueSelection = {
+    selector,
+    pausedOnly: pausedOnly === true,
+    mode,
+    all: all === true,
+    sort: knownSort,
+    queuesMax: max,
+  };
+  const asked = await askEngines({ about: 'queues', selection });
+  if (asked instanceof ControlRefusal) return asked;
+  return queueListReport(config, asked, selection, clock.wallMs());
+}
+
+async function show({ config, clock, askEngines }: OperatingSetup, { queue }: Options): Promise<unknown> {
+  const name = queueOf(queue);
+  if (name === undefined) return badOptions('a queue is domain/vmta');
+  const asked = await askEngines({ about: 'queue', queue: name });
+  if (asked instanceof ControlRefusal) return asked;
+  const report = queueShowReport(config, name, asked, clock.wallMs());
+  const isKnown = report.queues.length > 0 || report.unanswered.length > 0;
+  return isKnown ? report : unknownQueue(name, asked);
+}
+
+async function pause({ askEngines }: OperatingSetup, options: Options, isPaused: boolean): Promise<unknown> {
+  const selector = selectorOf(options);
+  if (selector instanceof ControlRefusal) return selector;
+  const asked = await askEngines({ about: 'pause', selector, isPaused });
+  if (asked instanceof ControlRefusal) return asked;
+  if (asked.some(({ answer }) => answer === 'tooMany'))
+    return new ControlRefusal('TOO_MANY_RULES', 'so many selectors are paused that no other is remembered');
+  const counted = asked.map(({ state, answer }) => ({
+    state,
+    answer: answer === 'tooMany' ? undefined : answer,
+  }));
+  return queuePauseReport(selector, isPaused, counted);
+}
+
+async function retry({ askEngines }: OperatingSetup, options: Options): Promise<unknown> {
+  const selector = selectorOf(options);
+  if (selector instanceof ControlRefusal) return selector;
+  const asked = await askEngines({ about: 'retry', selector });
+  return asked instanceof ControlRefusal ? asked : queueRetryReport(selector, asked);
+}
+
+function selectorOf({ selector = '*' }: Options): string | ControlRefusal {
+  const parsed = typeof selector === 'string' ? parseQueueSelector(selector) : undefined;
+  return parsed?.text ?? badOptions('a selector is domain[/vmta], with * for any text on either side');
+}
+
+/** Domains are lower case; virtual MTAs are as they are configured. undefined: it is no queue's name. */
+export function queueOf(given: unknown): QueueName | undefined {
+  const match = typeof given === 'string' ? /^([^/\s]+)\/(\S+)$/.exec(given.trim()) : null;
+  return match === null ? undefined : `${match[1]!.toLowerCase()}/${match[2]!}`;
+}
+
+export function unknownQueue(
+  name: QueueName,
+  engines: readonly EngineAnswer<{ readonly kind: string; readonly nearest?: string | undefined }>[],
+): ControlRefusal {
+  const nearest = engines.flatMap(({ answer }) => answer?.nearest ?? [])[0];
+  const meant = nearest === undefined ? '' : `; ${nearest} may be meant`;
+  return new ControlRefusal('UNKNOWN_QUEUE', `no queue is called ${name}${meant}`);
+}
+
+function badOptions(message: string): ControlRefusal {
+  return new ControlRefusal('BAD_OPTIONS', message);
+}

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { QueueListReport, QueueShowReport } from '../../src/control/operatingReports.ts';
+import { waitUntil } from '../ledger/daemon.ts';
+import { submit } from './letter.ts';
+import { Scene } from './scene.ts';
+
+async function queuesOf(scene: Scene, ...args: string[]): Promise<QueueListReport> {
+  return JSON.parse((await scene.penstock('queue', 'list', ...args, '--json')).stdout);
+}
+
+test('what is paused waits, over restarts and for queues that come later, until it is resumed', async () => {
+  const scene = await Scene.begin();
+  const paused = await scene.penstock('queue', 'pause', '*.held.test');
+  expect(paused.stdout).toContain('paused *.held.test/*: 0 queues with 0 recipients');
+  await submit(scene.ledger.submissions, scene.port, { to: ['one@a.held.test', 'two@sink.test'] });
+  expect(await waitUntil(async () => (await scene.rowsOf('two@sink.test')).length === 1, 5_000)).toBe(true);
+  await scene.daemon.kill();
+  await scene.start();
+  expect(await queuesOf(scene)).toMatchObject({
+    queues: [{ name: 'a.held.test/{default}', recipients: 1, isPaused: true, pausedBy: '*.held.test/*' }],
+    pauseRules: ['*.held.test/*'],
+  });
+  expect((await scene.penstock('status')).stdout).toMatch(/^paused: +\*\.held\.test\/\*$/m);
+  await submit(scene.ledger.submissions, scene.port, { to: ['three@b.held.test'] });
+  expect(await queuesOf(scene, '--paused', 'B*')).toMatchObject({ total: 1, totalRecipients: 1 });
+  expect(await scene.rowsOf('one@a.held.test')).toEqual([]);
+  expect((await scene.penstock('queue', 'resume', '*')).code).toBe(0);
+  expect(await scene.settle()).toEqual([]);
+});
+
+test('retry ends the waits that queue show tells of', async () => {
+  const scene = await Scene.begin({
+    domainLines: ['retry-recipients-after 1h'],
+    judge: (stage, _, nth) => (stage === 'rcpt' && nth === 0 ? { reply: '450 4.2.1 later' } : undefined),
+  });
+  await submit(scene.ledger.submissions, scene.port, { to: ['one@a.test'] });
+  expect(await waitUntil(async () => (await scene.rows()).length === 1, 5_000)).toBe(true);
+  const shown = await scene.penstock('queue', 'show', 'A.test/{default}', '--json');
+  const { queues, settings } = JSON.parse(shown.stdout) as QueueShowReport;
+  expect(queues).toMatchObject([{ recipients: 1, ready: 0, waiting: 1, lastError: '450 4.2.1 later' }]);
+  const retryRecipients = settings.find(({ directive }) => directive === 'retry-recipients-after');
+  expect(retryRecipients).toMatchObject({ value: '1h', where: expect.stringMatching(/:\d+$/) });
+  const text = (await scene.penstock('queue', 'show', 'a.test/{default}')).stdout;
+  expect(text).toContain('1: 0 ready, 1 waiting, 0 in delivery');
+  const unknown = await scene.penstock('queue', 'show', 'a.tset/{default}');
+  expect(unknown).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('a.test/{default} may be meant'),
+  });
+  expect((await scene.penstock('queue', 'retry', 'a.test')).stdout).toContain('1 deferred recipients');
+  expect(await scene.settle()).toEqual([]);
+});
