@@ -1,5 +1,6 @@
 import type { QuarantinedReport, QuarantineListReport } from '../control/reports.ts';
 import { quarantinedSummary } from '../engine/quarantine.ts';
+import { isQuarantined } from '../spool/owed.ts';
 import { quarantinedReport } from '../supervisor/quarantineReports.ts';
 import { askDaemon } from './daemon.ts';
 import { durationText } from './durationText.ts';
@@ -44,7 +45,7 @@ async function listOf(options: GivenOptions): Promise<QuarantineListReport | Fai
     for (const folder of folders) {
       const { inspection } = await inspectFolder(folder);
       for (const message of inspection.owed) {
-        if (message.recipients.every(({ heldFor }) => heldFor === undefined)) continue;
+        if (!message.recipients.some(isQuarantined)) continue;
         total += 1;
         if (total <= listedMax) messages.push(quarantinedReport(folder.name, quarantinedSummary(message)));
       }

@@ -5,7 +5,7 @@ import { systemDisk } from '../base/node/disk.ts';
 import type { Content, Envelope } from '../message/envelope.ts';
 import { formatMessageId, parseMessageId } from '../message/messageId.ts';
 import { dotUnstuffed } from '../protocol/dotStuffing.ts';
-import type { OwedAfterRestart } from '../spool/owed.ts';
+import { isQuarantined, type OwedAfterRestart } from '../spool/owed.ts';
 import { type Retrieved, Retriever } from '../spool/retriever.ts';
 import { type Failure, misuse } from './failure.ts';
 import { type EngineFolder, engineFolders, inspectFolder, readingFailed } from './spoolFolders.ts';
@@ -156,7 +156,7 @@ function isWanted(
   { onlyHeld, id: onlyId }: Selection,
 ): boolean {
   if (onlyId !== undefined && id !== onlyId) return false;
-  return !onlyHeld || recipients.some(({ heldFor }) => heldFor !== undefined);
+  return !onlyHeld || recipients.some(isQuarantined);
 }
 
 function unlessGone(error: NodeJS.ErrnoException): undefined {

@@ -1,5 +1,5 @@
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
-import type { HoldReason, OwedAfterRestart } from '../spool/owed.ts';
+import { type HoldReason, isQuarantined, type OwedAfterRestart } from '../spool/owed.ts';
 import type { Spool } from '../spool/spool.ts';
 
 /** A message, with those of its recipients that are kept back from delivery. */
@@ -19,7 +19,7 @@ const domainsMax = 10;
 
 /** Of those recipients that are held. */
 export function quarantinedSummary({ id, vmta, timeQueuedMs, recipients }: Quarantined): QuarantinedSummary {
-  const held = recipients.filter(({ heldFor }) => heldFor !== undefined);
+  const held = recipients.filter(isQuarantined);
   return {
     id,
     vmta,

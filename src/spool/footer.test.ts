@@ -39,6 +39,9 @@ const anyNote: fc.Arbitrary<Note> = fc.oneof(
   fc
     .tuple(anySequence, anyReason)
     .map(([sequence, reason]) => ({ kind: 'hold' as const, id: { epoch: 1, sequence }, reason })),
+  fc
+    .tuple(anySequence, anyIndex)
+    .map(([sequence, index]) => ({ kind: 'purge' as const, named: Float64Array.of(1, sequence, index) })),
 );
 
 /** One thing put into a batch. */
@@ -103,6 +106,7 @@ const anyBatch = fc.array(anyPut, { maxLength: 8 }).map((puts) => {
 
 function idOf(note: Note): { readonly sequence: number } | undefined {
   if (note.kind === 'queueState') return undefined;
+  if (note.kind === 'purge') return { sequence: note.named[1]! };
   return note.kind === 'event' ? note.event.id : note.id;
 }
 

@@ -7,6 +7,7 @@ import type { QueueName } from '../message/names.ts';
 import type { Batch, PendingMessage } from './batch.ts';
 import { blockBytes, type SegmentHeader } from './frame.ts';
 import { holdNumber, holdOf, type OwedSink } from './owed.ts';
+import { purgeFrom, purgeTo, tellPurge } from './purgeRecord.ts';
 import type { Note, SnapshotRecipient } from './record.ts';
 import type { ReadableFile } from './segmentFile.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -18,7 +19,7 @@ import type { Snapshot } from './snapshot.ts';
 
 const footerMagic = 0x31465350;
 const trailerBytes = 32;
-const entry = { message: 1, settled: 2, queueState: 3, hold: 4 } as const;
+const entry = { message: 1, settled: 2, queueState: 3, hold: 4, purge: 5 } as const;
 const kinds: readonly DeliveryEventKind[] = ['delivered', 'failed', 'deferred'];
 
 /** Gathers, batch by batch, what the segment's footer will say. */
@@ -71,11 +72,14 @@ export class FooterWriter {
       out.text(note.state.queue);
       out.u32(note.state.retryStep);
       out.f64(note.state.retryAtMs);
-    } else {
+    } else if (note.kind === 'hold') {
       out.u8(entry.hold);
       out.u32(note.id.epoch);
       out.f64(note.id.sequence);
       out.u8(holdNumber(note.reason));
+    } else {
+      out.u8(entry.purge);
+      purgeTo(out, note.named);
     }
   }
 
@@ -203,4 +207,5 @@ const entryReading: Readonly<Record<number, EntryReading>> = {
   [entry.hold]: (from, _segment, _names, into) => {
     into.hold({ epoch: from.u32(), sequence: from.f64() }, holdOf(from.u8()));
   },
+  [entry.purge]: (from, _segment, _names, into) => tellPurge(purgeFrom(from), into),
 };

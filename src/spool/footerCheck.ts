@@ -49,6 +49,10 @@ export class ToldSum implements OwedSink {
     this.#add(['hold', epoch, sequence, holdNumber(reason)]);
   }
 
+  purge({ epoch, sequence }: OwedAfterRestart['id'], recipientIndex: number): void {
+    this.#add(['purge', epoch, sequence, recipientIndex]);
+  }
+
   queueState({ queue, retryStep, retryAtMs }: Parameters<OwedSink['queueState']>[0]): void {
     this.#add(['queueState', queue, retryStep, retryAtMs]);
   }

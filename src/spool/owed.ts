@@ -5,10 +5,10 @@ import type { QueueState } from '../message/queueState.ts';
 
 /**
  * Why a recipient is kept back from delivery: its message's content is damaged; the engine died of the
- * message, twice; its outcome may have stood in a record that cannot be read any more. Their places in this
- * list are on disk: only append.
+ * message, twice; its outcome may have stood in a record that cannot be read any more; an operator deleted
+ * it, and its outcome is still to be written. Their places in this list are on disk: only append.
  */
-export const holdReasons = ['damaged', 'deadly', 'doubtful'] as const;
+export const holdReasons = ['damaged', 'deadly', 'doubtful', 'deleted'] as const;
 export type HoldReason = (typeof holdReasons)[number];
 
 /** A message that still owes an outcome to at least one recipient. */
@@ -50,9 +50,19 @@ export interface OwedSink {
   put(message: OwedAfterRestart): void;
   /** One for a recipient that is not owed changes nothing. A deferral shows that it is not held any more. */
   settle(settled: SettledRecipient): void;
-  /** Every recipient of it. `reason` undefined: held no more. A message that is not owed is none to hold. */
+  /**
+   * Every recipient of it but those that are deleted. `reason` undefined: held no more. A message that is not
+   * owed is none to hold.
+   */
   hold(id: MessageId, reason: HoldReason | undefined): void;
+  /** It is deleted: nobody is to try it, and its outcome says so. One that is not owed is none to delete. */
+  purge(id: MessageId, recipientIndex: number): void;
   queueState(state: QueueState, segment: number): void;
+}
+
+/** Somebody has to look at it. */
+export function isQuarantined({ heldFor }: Pick<OwedRecipient, 'heldFor'>): boolean {
+  return heldFor !== undefined && heldFor !== 'deleted';
 }
 
 /** Holds on disk: 0 is none. */

@@ -33,7 +33,19 @@ class Model implements OwedSink {
   hold(id: MessageId, heldFor: HoldReason | undefined): void {
     const message = this.messages.get(formatMessageId(id));
     if (message === undefined) return;
-    this.put({ ...message, recipients: message.recipients.map((one) => ({ ...one, heldFor })) });
+    const recipients = message.recipients.map((one) =>
+      one.heldFor === 'deleted' && heldFor !== 'doubtful' ? one : { ...one, heldFor },
+    );
+    this.put({ ...message, recipients });
+  }
+
+  purge(id: MessageId, recipientIndex: number): void {
+    const message = this.messages.get(formatMessageId(id));
+    if (message === undefined) return;
+    const recipients = message.recipients.map((one) =>
+      one.index === recipientIndex ? { ...one, heldFor: 'deleted' as const } : one,
+    );
+    this.put({ ...message, recipients });
   }
 
   doubt(cannotBe: (location: SpoolLocation) => boolean): void {
@@ -95,6 +107,11 @@ function stepsOver(anyId: fc.Arbitrary<MessageId>): fc.Arbitrary<readonly Step[]
       (index) =>
         index.hold(id, reason),
   );
+  const purge = fc.tuple(anyId, anyIndex).map(
+    ([id, recipientIndex]): Step =>
+      (index) =>
+        index.purge(id, recipientIndex),
+  );
   const doubt = fc.integer({ min: 1, max: 3 }).map(
     (segment): Step =>
       (index) =>
@@ -104,6 +121,7 @@ function stepsOver(anyId: fc.Arbitrary<MessageId>): fc.Arbitrary<readonly Step[]
     { weight: 4, arbitrary: put },
     { weight: 4, arbitrary: settle },
     { weight: 1, arbitrary: hold },
+    { weight: 1, arbitrary: purge },
     { weight: 1, arbitrary: doubt },
   ];
   return fc.array(fc.oneof(...weighted), { maxLength: 200 });

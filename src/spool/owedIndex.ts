@@ -22,6 +22,7 @@ export interface FoundQueueState {
 const none = -1;
 const firstCapacity = 1024;
 const mostAttempts = 0xffff;
+const deleted = holdNumber('deleted');
 
 /**
  * Messages minus terminal outcomes, with what deferrals say of the rest, told in spool order. About 90 bytes
@@ -123,6 +124,14 @@ export class OwedIndex implements OwedSink, Iterable<OwedAfterRestart> {
     if (row !== none) this.#holdRow(row, reason);
   }
 
+  purge(id: MessageId, recipientIndex: number): void {
+    const row = this.#buckets[this.#bucketOf(id)]!;
+    if (row === none) return;
+    const { index, heldFor, next } = this.#recipients;
+    for (let at = this.#messages.recipients[row]!; at !== none; at = next[at]!)
+      if (index[at] === recipientIndex) heldFor[at] = deleted;
+  }
+
   /**
    * At this point of the spool something cannot be read: any recipient that is owed may have had its outcome
    * there, but for those of messages that `cannotBe`. What is told later shows who had not.
@@ -176,7 +185,8 @@ export class OwedIndex implements OwedSink, Iterable<OwedAfterRestart> {
   #holdRow(row: number, reason: HoldReason | undefined): void {
     const { heldFor, next } = this.#recipients;
     for (let at = this.#messages.recipients[row]!; at !== none; at = next[at]!)
-      heldFor[at] = holdNumber(reason);
+      // Of one that is deleted a lost outcome is all there is to doubt.
+      if (heldFor[at] !== deleted || reason === 'doubtful') heldFor[at] = holdNumber(reason);
   }
 
   #locationOf(row: number): SpoolLocation {

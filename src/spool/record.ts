@@ -15,6 +15,7 @@ import {
   type OwedSink,
   type SettledRecipient,
 } from './owed.ts';
+import { purgeFrom, purgeTo, tellPurge } from './purgeRecord.ts';
 import {
   closeRecord,
   isWhole,
@@ -24,8 +25,8 @@ import {
   recordPlaces,
 } from './recordFrame.ts';
 
-/** Numbers on disk: never renumber. 5 (purge) is reserved. */
-export const recordType = { envelope: 1, event: 2, queueState: 3, snapshot: 4, hold: 6 } as const;
+/** Numbers on disk: never renumber. */
+export const recordType = { envelope: 1, event: 2, queueState: 3, snapshot: 4, purge: 5, hold: 6 } as const;
 
 /** Where a message's content lies. */
 export interface BodyPlace {
@@ -79,8 +80,15 @@ export interface HoldNote {
   readonly reason: HoldReason | undefined;
 }
 
+/** Recipients that an operator deleted. */
+export interface PurgeNote {
+  readonly kind: 'purge';
+  /** Epoch, sequence and place in the envelope, three numbers each: there may be a million. */
+  readonly named: Float64Array;
+}
+
 /** Records without a content: after a failure they are written again, in their order. */
-export type Note = EventNote | QueueStateNote | HoldNote;
+export type Note = EventNote | QueueStateNote | HoldNote | PurgeNote;
 
 interface MessagePlace {
   /** Offset in the segment, bytes. */
@@ -124,7 +132,8 @@ export function writeNote(out: ByteWriter, note: Note): void {
   const start = openRecord(out, recordType[note.kind]);
   if (note.kind === 'event') eventTo(out, note);
   else if (note.kind === 'queueState') queueStateTo(out, note.state);
-  else holdTo(out, note);
+  else if (note.kind === 'hold') holdTo(out, note);
+  else purgeTo(out, note.named);
   closeRecord(out, start);
 }
 
@@ -152,6 +161,7 @@ export const wholeRecords: RecordReading<SpoolRecord> = {
   },
   [recordType.queueState]: (from) => ({ kind: 'queueState', state: queueStateFrom(from) }),
   [recordType.hold]: (from) => ({ kind: 'hold', ...holdFrom(from) }),
+  [recordType.purge]: (from) => ({ kind: 'purge', named: purgeFrom(from) }),
 };
 
 /** What accounting needs when nobody wants receipts. */
@@ -171,6 +181,7 @@ export function restartRecords(segment: number, into: OwedSink): RecordReading<n
       into.hold(id, reason);
       return undefined;
     },
+    [recordType.purge]: (from) => void tellPurge(purgeFrom(from), into),
   };
 }
 
@@ -181,6 +192,7 @@ export function tellRecord(record: SpoolRecord, segment: number, into: OwedSink)
     into.settle({ kind, id, recipientIndex, attempts, nextTryMs });
   } else if (record.kind === 'queueState') into.queueState(record.state, segment);
   else if (record.kind === 'hold') into.hold(record.id, record.reason);
+  else if (record.kind === 'purge') tellPurge(record.named, into);
   else into.put(owedOf(record, segment));
 }
 

@@ -30,6 +30,8 @@ import type {
 const outcomesStalledMs = 5000;
 /** A sync is forced at a quarter of this; so many wait only for a disk that does not keep up. */
 const unsyncedOutcomesMax = 1024;
+/** Named in one record: it stays well below the size of a batch. */
+const purgedMax = 50_000;
 
 export interface SpoolOptions {
   readonly durability: Durability;
@@ -195,6 +197,12 @@ export class SegmentSpool implements Spool {
 
   hold(id: MessageId, reason: HoldReason | undefined): void {
     this.#writer.putNote({ kind: 'hold', id, reason });
+  }
+
+  purge(named: Float64Array): void {
+    for (let from = 0; from < named.length; from += purgedMax * 3) {
+      this.#writer.putNote({ kind: 'purge', named: named.slice(from, from + purgedMax * 3) });
+    }
   }
 
   settled(): Promise<void> {

@@ -393,7 +393,20 @@ class World implements OwedMail {
   #hold(): void {
     const message = this.#isStarted ? this.#pickOwed() : undefined;
     if (message === undefined) return;
-    this.#holdMessage(message, this.random.pick(['damaged', 'deadly', undefined] as const));
+    // What is deleted stays so.
+    if (message.held.put.at(-1) === 'deleted') return;
+    const reason = this.random.pick(['damaged', 'deadly', 'deleted', undefined] as const);
+    if (reason === 'deleted') this.#purge(message);
+    else this.#holdMessage(message, reason);
+  }
+
+  #purge(message: Message): void {
+    const { epoch, sequence } = message.put.envelope.id;
+    const named = message.recipients.flatMap(({ outcome }, index) =>
+      outcome === 'none' ? [epoch, sequence, index] : [],
+    );
+    this.spool.purge(Float64Array.from(named));
+    this.#remember(message.held, 'deleted');
   }
 
   #holdMessage(message: Message, reason: HoldReason | undefined): void {

@@ -53,6 +53,11 @@ export interface Spool {
   putQueueState(state: QueueState): void;
   /** Keeps a message back from delivery over every restart, or (undefined) no more. Durable like an outcome. */
   hold(id: MessageId, reason: HoldReason | undefined): void;
+  /**
+   * These recipients are deleted, over every restart, until each has its outcome. Epoch, sequence and place in
+   * the envelope, three numbers each. Durable like an outcome.
+   */
+  purge(named: Float64Array): void;
   /** Resolves once everything that was put so far is durable, however long the disk fails. */
   settled(): Promise<void>;
   /** Who is asked when messages are to be copied forward; without it none are. */

@@ -128,8 +128,11 @@ class Life implements OwedMail {
   #hold(): void {
     const one = this.random.oneIn(2) ? this.kept[1] : this.#pick();
     if (one === undefined) return;
-    one.heldFor = this.random.pick(['damaged', 'deadly', undefined] as const);
-    this.#spool.hold(one.message.envelope.id, one.heldFor);
+    if (one.heldFor === 'deleted') return;
+    one.heldFor = this.random.pick(['damaged', 'deadly', 'deleted', undefined] as const);
+    const { epoch, sequence } = one.message.envelope.id;
+    if (one.heldFor !== 'deleted') this.#spool.hold(one.message.envelope.id, one.heldFor);
+    else this.#spool.purge(Float64Array.from([...one.owed.keys()].flatMap((at) => [epoch, sequence, at])));
   }
 
   owedIn(segment: number): ReturnType<OwedMail['owedIn']> {

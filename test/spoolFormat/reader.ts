@@ -142,6 +142,8 @@ export function isContentWhole(folder: Folder, id: string, { segment, recordAt }
   return content?.length === sizeBytes && crc32(content, seed) === checksum;
 }
 
+const deleted = 4;
+
 class State {
   readonly messages = new Map<string, OwedMessage>();
   readonly queueStates = new Map<string, string>();
@@ -167,7 +169,17 @@ class State {
 
   hold(from: Cursor): void {
     const [id, held] = [from.id(), from.u8()];
-    for (const recipient of this.messages.get(id)?.recipients.values() ?? []) recipient.held = held;
+    for (const recipient of this.messages.get(id)?.recipients.values() ?? []) {
+      if (recipient.held !== deleted) recipient.held = held;
+    }
+  }
+
+  purge(from: Cursor): void {
+    for (let left = from.u32(); left > 0; left--) {
+      const [id, place] = [from.id(), from.u32()];
+      const recipient = this.messages.get(id)?.recipients.get(place);
+      if (recipient !== undefined) recipient.held = deleted;
+    }
   }
 }
 
@@ -266,6 +278,7 @@ function readRecord(bytes: Buffer, recordAt: number, segment: number, state: Sta
     from.u32();
     state.event(kind, from.id(), from.u32(), from.u32(), from.f64());
   } else if (type === 3) state.queueState(from);
+  else if (type === 5) state.purge(from);
   else if (type === 6) state.hold(from);
 }
 
@@ -315,7 +328,8 @@ function readFooter(payload: Buffer, segment: number, state: State): void {
     if (entry === 1) readFooterMessage(from, segment, state);
     else if (entry === 2) state.event(from.u8(), from.id(), from.u32(), from.u32(), from.f64());
     else if (entry === 3) state.queueState(from);
-    else state.hold(from);
+    else if (entry === 4) state.hold(from);
+    else state.purge(from);
   }
 }
 
