@@ -88,10 +88,38 @@ export interface Connection {
   write(chunks: readonly Uint8Array[]): void;
   pause(): void;
   resume(): void;
+  /**
+   * Begins a TLS handshake as the client; `secured` comes when it is done, and from then on the connection
+   * carries what TLS carries. A handshake that fails gives only `closed(code)`. Until then nothing may be
+   * written and nothing is received; nothing may be pending.
+   */
+  startTls(options: TlsClientOptions, secured: (tls: TlsFacts) => void): void;
   /** Sends what is pending, then FIN. */
   end(): void;
   /** Drops the connection at once (RST where the platform can). */
   reset(): void;
+}
+
+export interface TlsClientOptions {
+  /** The name the peer is known by: said to it (RFC 6066 section 3) and, with authorities, to be proved. */
+  readonly serverName: string;
+  /** File of PEM certificates that vouch for the peer; '': it is not verified. */
+  readonly authoritiesFile: string;
+  /** OpenSSL's cipher list for TLS 1.2; '': the platform's. */
+  readonly ciphers: string;
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** Resume the session of an earlier connection to the same peer. */
+  readonly resumes: boolean;
+}
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+export interface TlsFacts {
+  /** `TLSv1.3` */
+  readonly protocol: string;
+  /** `TLS_AES_256_GCM_SHA384` */
+  readonly cipher: string;
 }
 
 /** What a connection tells its owner. After `closed` nothing else comes. */

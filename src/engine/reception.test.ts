@@ -52,6 +52,7 @@ class FakeConnection implements Connection {
     this.#unsentBytes = 0;
     events.drained();
   }
+  startTls(): void {}
   pause(): void {
     this.paused = true;
   }

@@ -1,7 +1,15 @@
-import type { Connection, ConnectionEvents, Endpoint, Timer } from '../base/ports.ts';
+import type {
+  Connection,
+  ConnectionEvents,
+  Endpoint,
+  Timer,
+  TlsClientOptions,
+  TlsFacts,
+} from '../base/ports.ts';
 import type { Agenda } from './agenda.ts';
 import type { NetFaults } from './netFaults.ts';
 import type { SeededRandom } from './seededRandom.ts';
+import { clientHello, SimulatedHandshake, serverHello, simulatedTls } from './simulatedTls.ts';
 
 /** Sees what happens on the wire, in order; for a hash over it. `bytes` are those that arrived. */
 export type NetWitness = (
@@ -117,6 +125,8 @@ export class SimulatedConnection implements Connection {
   #readBytes = 0;
   #gotEnd = false;
 
+  #handshake: { readonly state: SimulatedHandshake; readonly secured: (tls: TlsFacts) => void } | undefined;
+
   #unsent: Unsent[] = [];
   #unsentBytes = 0;
   #inFlightBytes = 0;
@@ -168,6 +178,11 @@ export class SimulatedConnection implements Connection {
     this.#unsentBytes += sizeBytes;
     this.#transmit();
     if (this.#unsentBytes > 0) this.#owesDrained = true;
+  }
+
+  startTls(_options: TlsClientOptions, secured: (tls: TlsFacts) => void): void {
+    this.#handshake = { state: new SimulatedHandshake(serverHello), secured };
+    this.write([clientHello]);
   }
 
   pause(): void {
@@ -358,13 +373,31 @@ export class SimulatedConnection implements Connection {
     if (bytes.length > 0) {
       this.#readBytes += bytes.length;
       witness('bytes', this.remote, this.local, bytes);
-      this.#events.received(bytes);
+      this.#hand(bytes);
     }
     if (link.bytesLeft < Number.POSITIVE_INFINITY) {
       link.bytesLeft -= bytes.length;
       if (link.bytesLeft === 0) this.breakLink();
     }
     this.#peer.#acknowledged(arrived.length);
+  }
+
+  /** To the owner, what is not part of a handshake. */
+  #hand(bytes: Uint8Array): void {
+    const handshake = this.#handshake;
+    if (handshake === undefined) {
+      this.#events.received(bytes);
+      return;
+    }
+    const taken = handshake.state.take(bytes);
+    if (handshake.state.state === 'failed') {
+      this.#resetPeer();
+      this.fail('ERR_SSL_WRONG_VERSION_NUMBER');
+    } else if (handshake.state.state === 'done') {
+      this.#handshake = undefined;
+      handshake.secured(simulatedTls);
+      if (taken < bytes.length) this.#events.received(bytes.subarray(taken));
+    }
   }
 
   #acknowledged(sizeBytes: number): void {
@@ -375,6 +408,10 @@ export class SimulatedConnection implements Connection {
   #ended(): void {
     this.#gotEnd = true;
     this.#medium.witness('ended', this.remote, this.local, undefined);
+    if (this.#handshake !== undefined) {
+      this.fail('ECONNRESET');
+      return;
+    }
     this.#events.ended();
     if (this.#endSent && !this.#isGone) this.#close(undefined);
   }

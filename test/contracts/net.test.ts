@@ -39,7 +39,10 @@ class End implements ConnectionEvents {
   text = '';
   #waiting: { done: () => boolean; resolve: () => void }[] = [];
 
+  taken: (bytes: Uint8Array) => void = () => {};
+
   received(bytes: Uint8Array): void {
+    this.taken(bytes);
     this.bytes += bytes.length;
     if (this.bytes < 1000) this.text += new TextDecoder().decode(bytes);
     this.#note('received');
@@ -136,6 +139,40 @@ describe.each([
     await client.has('drained');
     expect(client.connection.unsentBytes()).toBe(0);
     await server.until(() => server.bytes === 32 << 20);
+  });
+
+  test('what is held back of one large write becomes less with every piece the peer reads', async () => {
+    const { client, server } = await pair();
+    server.connection.pause();
+    const sizeBytes = 32 << 20;
+    client.connection.write([bytesOf('x'), new Uint8Array(sizeBytes)]);
+    const atFirst = client.connection.unsentBytes();
+    expect(atFirst).toBeGreaterThan(0);
+    server.connection.resume();
+    let held = atFirst;
+    await server.until(() => {
+      held = client.connection.unsentBytes();
+      return held > 0 && held < atFirst - 65_536;
+    });
+    expect(held).toBeLessThan(atFirst);
+    await server.until(() => server.bytes === sizeBytes + 1);
+    await client.has('drained');
+  });
+
+  test('large writes keep their order, and an end waits for all of them', async () => {
+    const { client, server } = await pair();
+    server.connection.pause();
+    for (const letter of ['a', 'b', 'c']) {
+      client.connection.write([bytesOf(letter), new Uint8Array(8 << 20).fill(letter.charCodeAt(0))]);
+    }
+    const seen: number[] = [];
+    server.taken = (bytes) => {
+      for (const byte of bytes) if (seen.at(-1) !== byte) seen.push(byte);
+    };
+    client.connection.end();
+    server.connection.resume();
+    await server.has('ended');
+    expect([server.bytes, ...seen]).toEqual([(24 << 20) + 3, 97, 98, 99]);
   });
 
   test('a write the kernel took at once owes no drained', async () => {
