@@ -336,6 +336,13 @@ export interface DomainSettings {
   readonly ignoreChunking: boolean;
   readonly ignorePipelining: boolean;
   readonly ignoreDsn: boolean;
+  /** OpenSSL's cipher list; '': the platform's. */
+  readonly smtpTlsCiphers: string;
+  /** PEM file of the authorities that vouch for remotes; '': they are not verified. */
+  readonly smtpTlsCaFile: string;
+  readonly smtpTlsAllowTlsv12: boolean;
+  readonly smtpTlsAllowTlsv13: boolean;
+  readonly reuseSslSession: boolean;
 }
 
 export interface SmtpPatternList {
@@ -449,6 +456,11 @@ export const domainDefaults: DomainSettings = {
   ignoreChunking: false,
   ignorePipelining: false,
   ignoreDsn: false,
+  smtpTlsCiphers: '',
+  smtpTlsCaFile: '',
+  smtpTlsAllowTlsv12: true,
+  smtpTlsAllowTlsv13: true,
+  reuseSslSession: true,
 };
 
 export type AcctRecordType = 'd' | 'b' | 't' | 'r';

@@ -280,7 +280,7 @@ source-ip-max-msg-rate*    | cidr-rate     |                  | unsafe    | max-
 source-ip-max-connect-rate* | cidr-rate    |                  | unsafe    | max-connect-rate for each matching local address.
 source-ip-max-data-volume-rate* | cidr-data-rate |                  | unsafe    | max-data-volume-rate for each matching local address.
 smtp-out-rampup-interval   | interval      | 0                | harmless  | Wait between opening connections.
-max-errors-per-connection  | count         | unlimited        | harmless  | Refused recipients before we hang up.
+max-errors-per-connection  | count         | unlimited        | honoured  | Refused recipients before we hang up.
 backoff-max-smtp-out       | positive         | 20               | harmless  | max-smtp-out in backoff mode.
 backoff-max-msg-rate       | rate          |                  | harmless  | max-msg-rate in backoff mode.
 backoff-max-connect-rate   | rate          |                  | harmless  | max-connect-rate in backoff mode.
@@ -309,26 +309,26 @@ max-cold-virtual-mta-msg   | texts         | 0/d              | harmless  | Mess
 queue-to                   | queue         |                  | unsafe    | Put mail for these domains into that queue.
 disable-mx-rollup          | yes/no        | no               | harmless  | Keep these domains out of <mx-rollup-list>.
 mx-connection-attempts     | positive      | 10               | honoured  | Endpoints tried in one go before the queue waits.
-use-starttls               | yes/no        | yes              | harmless! | Use TLS where the remote offers it.
-require-starttls           | yes/no        | no               | unsafe    | Deliver only over TLS.
+use-starttls               | yes/no        | yes              | honoured  | Use TLS where the remote offers it.
+require-starttls           | yes/no        | no               | honoured  | Deliver only over TLS.
 use-dane                   | yes/no        | yes              | harmless! | Verify remotes by DANE.
 smtp-tls-allow-sslv3       | yes/no        | no               | harmless  | Outbound TLS: allow SSLv3.
 smtp-tls-allow-tlsv1       | yes/no        | no               | harmless  | Outbound TLS: allow TLS 1.0.
 smtp-tls-allow-tlsv1.1     | yes/no        | yes              | harmless  | Outbound TLS: allow TLS 1.1.
-smtp-tls-allow-tlsv1.2     | yes/no        | yes              | harmless  | Outbound TLS: allow TLS 1.2.
-smtp-tls-allow-tlsv1.3     | yes/no        | yes              | harmless  | Outbound TLS: allow TLS 1.3.
-smtp-tls-ciphers           | text          |                  | harmless  | Outbound TLS: ciphers.
-smtp-tls-ca-file           | path          |                  | harmless  | Outbound TLS: authorities to verify remotes against.
+smtp-tls-allow-tlsv1.2     | yes/no        | yes              | honoured  | Outbound TLS: allow TLS 1.2.
+smtp-tls-allow-tlsv1.3     | yes/no        | yes              | honoured  | Outbound TLS: allow TLS 1.3.
+smtp-tls-ciphers           | text          |                  | honoured  | Outbound TLS: ciphers.
+smtp-tls-ca-file           | path          |                  | honoured  | Outbound TLS: authorities to verify remotes against.
 smtp-client-certificate    | certificate   |                  | unsafe    | Certificate we show to remotes.
-reuse-ssl-session          | yes/no        |                  | harmless  | Outbound TLS: resume sessions.
+reuse-ssl-session          | yes/no        | yes              | honoured  | Outbound TLS: resume sessions.
 auth-username              | text          |                  | unsafe    | User name for AUTH at the remote.
 auth-password              | text          |                  | unsafe    | Password for AUTH at the remote.
 use-unencrypted-plain-auth | yes/no        | no               | harmless  | Allow AUTH PLAIN at the remote without TLS.
 assume-delivery-upon-data-termination-timeout | yes/no | no   | harmless  | No reply to a message in time: call it delivered.
-ignore-8bitmime            | yes/no        | no               | harmless  | Act as if the remote had not offered 8BITMIME.
-ignore-chunking            | yes/no        | no               | harmless  | Act as if the remote had not offered CHUNKING.
-ignore-pipelining          | yes/no        | no               | harmless  | Act as if the remote had not offered PIPELINING.
-ignore-dsn                 | yes/no        | no               | harmless  | Act as if the remote had not offered DSN.
+ignore-8bitmime            | yes/no        | no               | honoured  | Act as if the remote had not offered 8BITMIME.
+ignore-chunking            | yes/no        | no               | honoured  | Act as if the remote had not offered CHUNKING.
+ignore-pipelining          | yes/no        | no               | honoured  | Act as if the remote had not offered PIPELINING.
+ignore-dsn                 | yes/no        | no               | honoured  | Act as if the remote had not offered DSN.
 dkim-sign                  | no/yes/if-x-dkim-options-present | no | unsafe | Sign with DKIM.
 dkim-identity              | text          | sender-or-from   | harmless  | For whom to sign.
 dkim-identity-fallback     | text          |                  | harmless  | For whom to sign where no key fits.
@@ -370,7 +370,7 @@ dsn-format                 | standard/plain-text | standard   | harmless  | Form
 notify-of-delay-every      | interval      | 4h               | harmless  | How often senders hear of a delay.
 disable-acct-records       | texts         |                  | harmless  | Record types not written for this domain.
 log-resolution             | yes/no        | no               | honoured  | Log what DNS says of the hosts of a domain, whenever it was asked.
-log-tls                    | yes/no        | no               | harmless  | Log TLS.
+log-tls                    | yes/no        | no               | honoured  | Log TLS.
 log-transfer-failures      | yes/no        | no               | harmless  | Log broken transfers.
 max-events-recorded        | count         | 10               | harmless  | Events shown for a queue.
 track-recipient-events     | yes/no        | no               | harmless  | Keep events of recipients.

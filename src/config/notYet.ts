@@ -55,7 +55,7 @@ function ofDirective(node: DirectiveNode, files: ConfigFiles): readonly Finding[
   const missing = missingFile(node, files);
   if (definition.status === 'honoured') {
     const later = definition.reader === records ? (reading.value as Records).later : [];
-    return later.map((type) => notYet(`Record type ${type}`, false, origin, underline));
+    return [...missing, ...later.map((type) => notYet(`Record type ${type}`, false, origin, underline))];
   }
   if (standsAtDefault(definition, reading.value) && !definition.defaultNotHonoured) return missing;
   const notice = notices.get(definition.name);
@@ -69,12 +69,13 @@ function ofDirective(node: DirectiveNode, files: ConfigFiles): readonly Finding[
   return [...missing, notYet(definition.name, unsafe, origin, underline)];
 }
 
-/** Certificates are looked for at once: a typing error should not wait for the day TLS is used. */
-function missingFile(
-  { definition, origin, underline, reading }: DirectiveNode,
-  files: ConfigFiles,
-): Finding[] {
-  if (definition.reader !== certificate || reading.kind !== 'value') return [];
+/** Looked for at once: a typing error should not wait for the day TLS is used, or mail goes unverified. */
+const isTlsFile = ({ definition: { name, reader } }: DirectiveNode): boolean =>
+  reader === certificate || name === 'smtp-tls-ca-file';
+
+function missingFile(node: DirectiveNode, files: ConfigFiles): Finding[] {
+  const { origin, underline, reading } = node;
+  if (!isTlsFile(node) || reading.kind !== 'value') return [];
   const path = reading.value as string;
   return files.exists(path)
     ? []

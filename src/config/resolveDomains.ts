@@ -17,10 +17,12 @@ import {
   intervals,
   maxRcpt,
   name,
+  path,
   port,
   positive,
   positiveInterval,
   rate,
+  text,
   texts,
   type ValueReader,
 } from './values.ts';
@@ -85,6 +87,11 @@ export const domainTable: { readonly [K in keyof DomainSettings]: SettingSource<
   ignoreChunking: written(boolean, 'ignore-chunking'),
   ignorePipelining: written(boolean, 'ignore-pipelining'),
   ignoreDsn: written(boolean, 'ignore-dsn'),
+  smtpTlsCiphers: written(text, 'smtp-tls-ciphers'),
+  smtpTlsCaFile: written(path, 'smtp-tls-ca-file'),
+  smtpTlsAllowTlsv12: written(boolean, 'smtp-tls-allow-tlsv1.2'),
+  smtpTlsAllowTlsv13: written(boolean, 'smtp-tls-allow-tlsv1.3'),
+  reuseSslSession: written(boolean, 'reuse-ssl-session'),
 };
 
 function written<T>(reader: ValueReader<T>, ...names: readonly string[]): SettingSource<T> {

@@ -1,34 +1,15 @@
 import { assert } from '../base/assert.ts';
 import { type DeliveryTransaction, transferSizeBytes } from './deliveryTransaction.ts';
+import type { RemoteOffer } from './remoteOffer.ts';
 
 const encoder = new TextEncoder();
 
-/** EHLO keywords in upper case with their parameters, in the remote's order (RFC 5321 section 4.1.1.1). */
-export type Capabilities = ReadonlyMap<string, string>;
-
-/** @param lines the text lines of a positive EHLO reply; the first is the remote's greeting. */
-export function parseCapabilities(lines: readonly string[]): Capabilities {
-  const capabilities = new Map<string, string>();
-  for (const line of lines.slice(1)) {
-    const match = /^([A-Za-z0-9][A-Za-z0-9-]{0,63})(?: +(.*))?$/.exec(line.trimEnd());
-    if (match !== null) capabilities.set(match[1]!.toUpperCase(), match[2] ?? '');
-  }
-  return capabilities;
-}
-
-/** RFC 1870: the largest message the remote takes, octets; Infinity where it names no limit. */
-export function sizeLimit(capabilities: Capabilities): number {
-  const text = capabilities.get('SIZE') ?? '';
-  const limit = /^\d{1,15}$/.test(text) ? Number(text) : 0;
-  return limit === 0 ? Number.POSITIVE_INFINITY : limit;
-}
-
 /** A parameter is sent only where the remote offered its extension. */
-export function mailCommand(transaction: DeliveryTransaction, capabilities: Capabilities): string {
+export function mailCommand(transaction: DeliveryTransaction, offer: RemoteOffer): string {
   let text = `MAIL FROM:<${transaction.reversePath}>`;
-  if (capabilities.has('SIZE')) text += ` SIZE=${transferSizeBytes(transaction)}`;
-  if (transaction.eightBit && capabilities.has('8BITMIME')) text += ' BODY=8BITMIME';
-  if (transaction.smtpUtf8 && capabilities.has('SMTPUTF8')) text += ' SMTPUTF8';
+  if (offer.size) text += ` SIZE=${transferSizeBytes(transaction)}`;
+  if (transaction.eightBit && offer.eightBitMime) text += ' BODY=8BITMIME';
+  if (transaction.smtpUtf8 && offer.smtpUtf8) text += ' SMTPUTF8';
   return commandLine(text);
 }
 

@@ -14,6 +14,12 @@ export interface ClientSettings {
   readonly dataTerminationTimeoutMs: number;
   /** From the first octets of a reply to its end. */
   readonly multiLineResponseTimeoutMs: number;
+  /** `ifOffered`: in the clear where STARTTLS is not offered, or refused; `required`: never in the clear. */
+  readonly starttls: 'never' | 'ifOffered' | 'required';
+  /** EHLO keywords, upper case, that are treated as not offered. */
+  readonly ignoredKeywords: ReadonlySet<string>;
+  /** So many refused recipients end the connection; 0: no limit. */
+  readonly maxErrors: number;
 }
 
 export type ClientEffect =
@@ -37,6 +43,8 @@ export type ClientEffect =
    * content: who delivers before writing gives body and next envelope one write and one round trip.
    */
   | { readonly kind: 'ready' }
+  /** The TLS handshake begins; `secured` ends it, or `lost`. Nothing is sent before. */
+  | { readonly kind: 'startTls' }
   /** The connection is of no further use. What it held is settled before; `close` follows. */
   | { readonly kind: 'failed'; readonly failure: ConnectionFailure }
   /** The last effect, once. Closing what is closed already does nothing. */
@@ -46,15 +54,30 @@ export interface ConnectionFailure {
   /**
    * `refused`: a 4yz or 5yz to what every dialogue needs; `serviceClosing`: 421; `protocolError`: what
    * came was no answer to what was asked. `lost` while `idle` is a remote tired of waiting, no fault.
+   * `tlsFailed`: the handshake came to no good end; in the clear the same host may well do.
    */
-  readonly kind: 'refused' | 'serviceClosing' | 'protocolError' | 'timedOut' | 'lost';
-  /** Whose reply was awaited. */
-  readonly during: 'connect' | 'idle' | Verb;
+  readonly kind: 'refused' | 'serviceClosing' | 'protocolError' | 'timedOut' | 'lost' | 'tlsFailed';
+  readonly during: Awaited;
   /** The remote said 5yz: trying the same host again is of little use. */
   readonly permanent: boolean;
   readonly status: string;
   readonly diagnostic: string;
 }
 
-/** What a reply answers; `content` is the message up to its final dot. */
-export type Verb = 'greeting' | 'ehlo' | 'helo' | 'rset' | 'mail' | 'rcpt' | 'data' | 'content' | 'quit';
+/** What something is awaited for; `content` is the message up to its final dot. */
+export type Verb =
+  | 'connect'
+  | 'greeting'
+  | 'ehlo'
+  | 'helo'
+  | 'starttls'
+  | 'tls'
+  | 'rset'
+  | 'mail'
+  | 'rcpt'
+  | 'data'
+  | 'content'
+  | 'quit';
+
+/** What is awaited; `idle`: nothing. */
+export type Awaited = Verb | 'idle';

@@ -12,6 +12,9 @@ const settings: ClientSettings = {
   dataSendTimeoutMs: 5,
   dataTerminationTimeoutMs: 20,
   multiLineResponseTimeoutMs: 10,
+  starttls: 'never',
+  ignoredKeywords: new Set(),
+  maxErrors: 0,
 };
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);

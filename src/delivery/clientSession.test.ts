@@ -11,11 +11,25 @@ const settings: ClientSettings = {
   dataSendTimeoutMs: 180_000,
   dataTerminationTimeoutMs: 600_000,
   multiLineResponseTimeoutMs: 303_000,
+  starttls: 'never',
+  ignoredKeywords: new Set(),
+  maxErrors: 0,
 };
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const textOf = (chunks: readonly Uint8Array[]): string =>
   chunks.map((chunk) => new TextDecoder().decode(chunk)).join('');
+
+/** `starttls=ifOffered ignored=SIZE,8BITMIME maxErrors=2` */
+function settingsWith(words: string): ClientSettings {
+  const value = (name: string): string | undefined => new RegExp(`${name}=(\\S+)`).exec(words)?.[1];
+  return {
+    ...settings,
+    starttls: (value('starttls') as ClientSettings['starttls']) ?? 'never',
+    ignoredKeywords: new Set(value('ignored')?.split(',')),
+    maxErrors: Number(value('maxErrors') ?? 0),
+  };
+}
 
 /** `a@r.example b@r.example size=9 8bit utf8 from=x@y` */
 function transactionOf(words: string): DeliveryTransaction {
@@ -61,14 +75,19 @@ function told(effects: readonly ClientEffect[]): string[] {
 /**
  * Plays a dialogue and gives it back as it went. `S:` the remote's lines (a block of them in one piece,
  * or byte by byte), `C:` one write of ours (` :` its further lines), `=` what is told, `!` what is done;
- * `! held N`: from here on N octets have not left.
+ * `! held N`: from here on N octets have not left; `! with ...`, at first: other settings.
  */
 function play(script: string, byteWise: boolean): string[] {
   const lines = linesOf(script);
-  const session = new ClientSession(settings, 0);
+  let session = new ClientSession(settings, 0);
   let nowMs = 0;
   let heldBytes = 0;
   const actions: Record<string, (words: string) => readonly ClientEffect[]> = {
+    with: (changes) => {
+      session = new ClientSession(settingsWith(changes), 0);
+      return [];
+    },
+    secured: () => session.secured({ protocol: 'TLSv1.3', cipher: 'TLS_X' }, nowMs),
     opened: () => session.opened(nowMs),
     deliver: (words) => session.deliver(transactionOf(words), nowMs),
     quit: () => session.quit(nowMs),
@@ -76,7 +95,7 @@ function play(script: string, byteWise: boolean): string[] {
     lost: (code) => session.lost(code === '' ? undefined : code, nowMs),
     wait: (ms) => {
       nowMs += Number(ms);
-      return session.tick(nowMs, 0);
+      return session.tick(nowMs, heldBytes);
     },
     deadline: (unsentBytes) => {
       nowMs = session.deadlineMs;
@@ -776,7 +795,9 @@ const dialogues: readonly (readonly [promise: string, script: string])[] = [
     '93: the ten minutes begin when the last octet has left',
     `${oneSent}
     ! deadline 9
+    ! held 9
     ! wait 100000
+    ! held 0
     ! drained
     ! wait 599999
     ! wait 1
@@ -796,6 +817,204 @@ const dialogues: readonly (readonly [promise: string, script: string])[] = [
     = failed timedOut during greeting: 4.4.2 timed out waiting for the greeting
     = close`,
   ],
+  [
+    'STARTTLS is used where it is offered; what was offered in the clear is forgotten',
+    `
+    ! with starttls=ifOffered
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250-PIPELINING
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 220 go ahead
+    = startTls
+    ! secured
+    C: EHLO out.example
+    S: 250-mx
+    S: 250-STARTTLS
+    S: 250 SIZE 0
+    = ready
+    ! deliver a@r.example
+    C: MAIL FROM:<s@o.example> SIZE=14
+    S: 250 ok
+    C: RCPT TO:<a@r.example>`,
+  ],
+  [
+    'not offered, TLS that may be is left out, and TLS that must be keeps the mail here',
+    `
+    ! with starttls=required
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 PIPELINING
+    C: QUIT
+    = failed refused during ehlo: 4.7.4 no TLS, which is required: not offered
+    = close`,
+  ],
+  [
+    'where only HELO is known there is no TLS',
+    `
+    ! with starttls=required
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 500 what
+    C: HELO out.example
+    S: 250 mx
+    C: QUIT
+    = failed refused during helo: 4.7.4 no TLS, which is required: not offered
+    = close`,
+  ],
+  [
+    'STARTTLS refused, the dialogue goes on in the clear where it may',
+    `
+    ! with starttls=ifOffered
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 454 4.7.0 TLS not available
+    = ready
+    ! deliver a@r.example
+    C: MAIL FROM:<s@o.example>`,
+  ],
+  [
+    'STARTTLS refused, the connection ends where TLS is required',
+    `
+    ! with starttls=required
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 454 4.7.0 TLS not available
+    C: QUIT
+    = failed refused during starttls: 4.7.4 no TLS, which is required: 454 4.7.0 TLS not available
+    = close`,
+  ],
+  [
+    'a handshake that fails is told as what it is',
+    `
+    ! with starttls=ifOffered
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 220 go
+    = startTls
+    ! lost ERR_SSL_WRONG_VERSION_NUMBER
+    = failed tlsFailed during tls: 4.7.5 TLS failed: ERR_SSL_WRONG_VERSION_NUMBER
+    = close`,
+  ],
+  [
+    'A28: a handshake that never ends has the time of a connection that opens',
+    `
+    ! with starttls=ifOffered
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 STARTTLS
+    C: STARTTLS
+    S: 220 go
+    = startTls
+    ! wait 119999
+    ! wait 1
+    = failed tlsFailed during tls: 4.7.5 TLS failed: timed out waiting for the TLS handshake
+    = close`,
+  ],
+  [
+    'a remote that leaves upon STARTTLS has no TLS either',
+    `
+    ! with starttls=ifOffered
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 STARTTLS
+    C: STARTTLS
+    ! ended
+    = failed tlsFailed during starttls: 4.7.5 TLS failed: the remote closed the connection
+    = close`,
+  ],
+  [
+    'ignored keywords are shown and not made use of',
+    `
+    ! with ignored=PIPELINING,8BITMIME
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250-PIPELINING
+    S: 250-SIZE
+    S: 250 8BITMIME
+    = ready
+    ! deliver a@r.example 8bit
+    C: MAIL FROM:<s@o.example> SIZE=14
+    S: 250 ok
+    C: RCPT TO:<a@r.example>`,
+  ],
+  [
+    'content of 8 bits goes as it is where 8BITMIME is not offered',
+    `${plain}
+    ! deliver a@r.example 8bit
+    C: MAIL FROM:<s@o.example>`,
+  ],
+  [
+    'max-errors-per-connection: the transaction that has the last refusal is finished, then QUIT',
+    `
+    ! with maxErrors=2
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250-mx
+    S: 250 PIPELINING
+    = ready
+    ! deliver a@r.example b@r.example c@r.example
+    C: MAIL FROM:<s@o.example>
+     : RCPT TO:<a@r.example>
+     : RCPT TO:<b@r.example>
+     : RCPT TO:<c@r.example>
+     : DATA
+    S: 250 ok
+    S: 550 5.1.1 no
+    S: 250 ok
+    S: 450 4.2.0 no
+    S: 354 go${content}
+    S: 250 taken
+    = 10 failed 5.1.1 550 5.1.1 no
+    = 11 delivered 2.0.0 250 taken
+    = 12 deferred 4.2.0 450 4.2.0 no
+    C: QUIT
+    S: 221 bye
+    = close`,
+  ],
+  [
+    'max-errors-per-connection: without PIPELINING the rest is not attempted here',
+    `
+    ! with maxErrors=1
+    ! opened
+    S: 220 mx
+    C: EHLO out.example
+    S: 250 mx
+    = ready
+    ! deliver a@r.example b@r.example
+    C: MAIL FROM:<s@o.example>
+    S: 250 ok
+    C: RCPT TO:<a@r.example>
+    S: 550 5.1.1 no
+    = 10 failed 5.1.1 550 5.1.1 no
+    = 11 notAttempted
+    C: QUIT`,
+  ],
 ];
 
 describe('a dialogue', () => {
@@ -808,6 +1027,29 @@ describe('byte by byte', () => {
   test.each(dialogues)('%s', (_promise, script) => {
     expect(play(script, true)).toEqual(linesOf(script));
   });
+});
+
+test.each([
+  ['behind the reply to STARTTLS', '220 go\r\n250 injected\r\n'],
+  ['the beginning of a line behind it', '220 go\r\n25'],
+])('A7: octets %s are never answers to what is said inside TLS', (_, text) => {
+  const session = new ClientSession({ ...settings, starttls: 'ifOffered' }, 0);
+  session.opened(0);
+  session.received(bytes('220 mx\r\n'), 0);
+  session.received(bytes('250-mx\r\n250 STARTTLS\r\n'), 0);
+  const said = told(session.received(bytes(text), 0));
+  expect(said).toHaveLength(2);
+  expect(said[0]).toContain('failed protocolError during tls');
+  expect(said[1]).toBe('= close');
+});
+
+test('A7: octets in the clear during the handshake end it', () => {
+  const session = new ClientSession({ ...settings, starttls: 'ifOffered' }, 0);
+  session.opened(0);
+  session.received(bytes('220 mx\r\n'), 0);
+  session.received(bytes('250-mx\r\n250 STARTTLS\r\n'), 0);
+  expect(told(session.received(bytes('220 go\r\n'), 0))).toEqual(['= startTls']);
+  expect(told(session.received(bytes('250 injected\r\n'), 0))[0]).toContain('failed protocolError');
 });
 
 function ready(capabilities: string): ClientSession {

@@ -1,15 +1,7 @@
-import type {
-  Clock,
-  Connection,
-  ConnectionEvents,
-  Log,
-  Net,
-  PendingConnection,
-  Timer,
-} from '../base/ports.ts';
+import type { Clock, Log, Net } from '../base/ports.ts';
 import type { DomainSettingsLookup, EffectiveDomainSettings } from '../config/domainSettings.ts';
 import type { ClientEffect, ConnectionFailure } from '../delivery/clientEffect.ts';
-import { ClientSession } from '../delivery/clientSession.ts';
+import type { ClientSession } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
 import type { NoRoute } from '../delivery/mxSet.ts';
 import type { LocalCause, PlannedEndpoint } from '../delivery/nextHop.ts';
@@ -18,8 +10,8 @@ import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
 import type { SpoolReadFailure } from '../spool/spool.ts';
+import { type ConnectionOwner, DeliveryConnection } from './deliveryConnection.ts';
 import type { HeldMessage } from './heldContent.ts';
-import { logText } from './logText.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
 import { endpointsOf, type Route } from './routes.ts';
@@ -44,7 +36,7 @@ export interface SendingSetup extends SendingPorts {
   /** Its slot is free; `wasOpened`: after `opened`. */
   closed(sending: Sending, wasOpened: boolean): void;
   take(sending: Sending): Batch | 'wait' | 'close';
-  /** Whether it may try another endpoint after one that failed: max-connect-rate counts that, too. */
+  /** Whether it may connect once more after an attempt that failed: max-connect-rate counts that, too. */
   connectAgain(sending: Sending): boolean;
   /** Every recipient has been named, and the content follows. */
   contentBegins(batch: Batch, transaction: DeliveryTransaction): void;
@@ -64,9 +56,6 @@ export interface SendingSetup extends SendingPorts {
   changed(): void;
 }
 
-/** RFC 5321 section 4.5.3.2: PowerMTA has no directive for it. */
-const commandTimeoutMs = 300_000;
-
 interface Carried {
   readonly batch: Batch;
   readonly message: HeldMessage;
@@ -76,28 +65,25 @@ interface Carried {
  * One delivery connection of one queue: finds an endpoint that answers, then carries batch after batch.
  * What comes of it is told to `setup`; nothing is decided here.
  */
-export class Sending implements ConnectionEvents, Outgoing {
+export class Sending implements ConnectionOwner, Outgoing {
   readonly queue: QueueName;
   readonly #setup: SendingSetup;
   readonly #settings: EffectiveDomainSettings;
-  #sourceHost: SourceHost;
+  readonly #sourceHost: SourceHost;
   #plan: readonly PlannedEndpoint[] = [];
   #nextEndpoint = 0;
-  #endpoint: PlannedEndpoint | undefined;
-  #session: ClientSession | undefined;
-  #pending: PendingConnection | undefined;
-  #connection: Connection | undefined;
-  /** Whether the socket of `#connection` is gone; `timer` runs while it is closing. */
-  #socket: { isGone: boolean; timer?: Timer } = { isGone: true };
+  /** The attempt under way, or the last one. */
+  #connection: DeliveryConnection | undefined;
   readonly #carried = new Map<DeliveryTransaction, Carried>();
   /** A batch whose content is being read from the spool. */
   #loading: Batch | undefined;
   #state: 'opening' | 'open' | 'over' = 'opening';
   #wasOpened = false;
+  /** No endpoint is tried any more. */
+  #isStopped = false;
   #messages = 0;
   /** Since when it waits for mail; undefined while it does not. */
   #idleSinceMs: number | undefined;
-  #failure: ConnectionFailure | undefined;
   /** Some recipient got a final answer on this connection. */
   #wasUseful = false;
 
@@ -127,154 +113,71 @@ export class Sending implements ConnectionEvents, Outgoing {
       return;
     }
     this.#plan = endpointsOf(route, turn, this.#settings.mxConnectionAttempts.value);
-    this.#tryNext();
+    this.#connect(this.#plan[this.#nextEndpoint++]!, false);
   }
 
   /** There may be mail for an idle connection. */
   offer(): void {
     if (!this.isIdle) return;
     this.#idleSinceMs = undefined;
-    this.#run(() => this.#takeNext());
+    this.#connection!.run((session) => this.#takeNext(session));
   }
 
   quit(): void {
     this.#idleSinceMs = undefined;
-    this.#run((session, nowMs) => session.quit(nowMs));
+    this.#connection?.run((session, nowMs) => session.quit(nowMs));
   }
 
   tick(nowMs: number): void {
-    const session = this.#session;
-    if (session === undefined) return;
-    if (session.deadlineMs <= nowMs) {
-      this.#run(() => session.tick(nowMs, this.#connection?.unsentBytes() ?? 0));
-    } else if (this.#idleSinceMs !== undefined) {
-      // While the last content still waits for its reply the connection is in use.
-      if (!session.idle) this.#idleSinceMs = nowMs;
-      else if (nowMs - this.#idleSinceMs >= this.#settings.connectionIdleTimeoutMs.value) this.quit();
-    }
-  }
-
-  received(bytes: Uint8Array): void {
-    if (this.#settings.logCommands.value) this.#log('delivery.reply', { text: logText([bytes]) });
-    const unsentBytes = this.#connection?.unsentBytes() ?? 0;
-    this.#run((session, nowMs) => session.received(bytes, nowMs, unsentBytes));
-  }
-
-  ended(): void {
-    this.#run((session, nowMs) => session.ended(nowMs));
-  }
-
-  drained(): void {
-    this.#session?.drained(this.#setup.clock.monotonicMs());
-  }
-
-  closed(error: string | undefined): void {
-    if (this.#state === 'over') this.#leave();
-    else this.#run((session, nowMs) => session.lost(error, nowMs));
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    connection.tick(nowMs);
+    if (this.#idleSinceMs === undefined) return;
+    // While the last content still waits for its reply the connection is in use.
+    if (!connection.session.idle) this.#idleSinceMs = nowMs;
+    else if (nowMs - this.#idleSinceMs >= this.#settings.connectionIdleTimeoutMs.value) this.quit();
   }
 
   /** Drops it; what it carried goes back. */
   abort(): void {
-    this.#nextEndpoint = this.#plan.length;
-    this.#connection?.reset();
-    this.#pending?.abandon();
-    if (this.#session === undefined) this.#giveUp('4.4.1', 'stopped');
-    this.#run((session, nowMs) => session.lost('ECONNABORTED', nowMs));
+    this.#isStopped = true;
+    if (this.#connection === undefined) this.#giveUp('4.4.1', 'stopped');
+    else this.#connection.abort();
   }
 
-  #tryNext(): void {
-    const endpoint = this.#plan[this.#nextEndpoint++]!;
-    const settings = this.#settings;
+  #connect(endpoint: PlannedEndpoint, isPlain: boolean): void {
     const { clock, net } = this.#setup;
-    this.#endpoint = endpoint;
-    this.#failure = undefined;
-    this.#session = new ClientSession(
-      {
-        ehloName: this.#sourceHost.ehloName,
-        connectTimeoutMs: settings.connectTimeoutMs.value,
-        greetingTimeoutMs: settings.smtpGreetingTimeoutMs.value,
-        commandTimeoutMs,
-        dataSendTimeoutMs: settings.dataSendTimeoutMs.value,
-        dataTerminationTimeoutMs: settings.dataTerminationTimeoutMs.value,
-        multiLineResponseTimeoutMs: settings.multiLineResponseTimeoutMs.value,
-      },
-      clock.monotonicMs(),
-    );
-    const session = this.#session;
-    // Each attempt has a listener of its own: events of an attempt that was given up do not count.
-    const socket: { isGone: boolean; timer?: Timer } = { isGone: true };
-    this.#socket = socket;
-    const events: ConnectionEvents = {
-      received: (bytes) => this.#session === session && this.received(bytes),
-      ended: () => this.#session === session && this.ended(),
-      drained: () => this.#session === session && this.drained(),
-      closed: (error) => {
-        socket.timer?.cancel();
-        socket.isGone = true;
-        if (this.#session === session) this.closed(error);
-      },
-    };
-    this.#pending = net.connect(
-      { remote: endpoint, localAddress: this.#sourceHost.localAddress },
-      (connection) => {
-        this.#pending = undefined;
-        this.#connection = connection;
-        socket.isGone = false;
-        if (settings.logConnections.value) this.#log('delivery.connected');
-        this.#run((opened, nowMs) => opened.opened(nowMs));
-      },
-      events,
-    );
+    const target = { endpoint, sourceHost: this.#sourceHost, settings: this.#settings, isPlain };
+    this.#connection = new DeliveryConnection(clock, net, target, this);
   }
 
-  /** Feeds the session and carries out what comes of it; what it sends leaves in as few writes as it may. */
-  #run(feed: (session: ClientSession, nowMs: number) => readonly ClientEffect[]): void {
-    const session = this.#session;
-    if (session === undefined || this.#state === 'over') return;
-    const { guard } = this.#setup;
+  entered(): void {
     const [oldest] = this.#carried.values();
-    if (oldest !== undefined) guard.enter(oldest.batch.id);
-    const effects = feed(session, this.#setup.clock.monotonicMs());
-    if (effects.length > 0) this.#apply(session, [...effects]);
-    guard.leave();
+    if (oldest !== undefined) this.#setup.guard.enter(oldest.batch.id);
   }
 
-  #apply(session: ClientSession, effects: ClientEffect[]): void {
-    const chunks: Uint8Array[] = [];
-    for (let i = 0; i < effects.length; i++) {
-      const effect = effects[i]!;
-      if (effect.kind === 'send') {
-        chunks.push(...effect.chunks);
-        if (effect.of === 'content') this.#contentBegins();
-        this.#logSent(effect);
-        if (effect.endsWrite) this.#connection?.write(chunks.splice(0));
-      } else if (effect.kind === 'settled') this.#settled(effect);
-      else if (effect.kind === 'ready') effects.push(...this.#ready());
-      else if (effect.kind === 'failed') this.#failure = effect.failure;
-      else this.#finish(session, chunks.splice(0));
-    }
-    if (chunks.length > 0) this.#connection?.write(chunks);
-    this.#setup.changed();
+  left(hasActed: boolean): void {
+    if (hasActed) this.#setup.changed();
+    this.#setup.guard.leave();
   }
 
   /** Of the transaction that was handed over last: the next one waits for this. */
-  #contentBegins(): void {
+  contentBegins(): void {
     const last = [...this.#carried].at(-1);
     if (last !== undefined) this.#setup.contentBegins(last[1].batch, last[0]);
   }
 
-  #ready(): readonly ClientEffect[] {
+  ready(session: ClientSession): readonly ClientEffect[] {
     if (this.#state === 'opening') {
       this.#state = 'open';
       this.#wasOpened = true;
       this.#setup.opened(this);
     }
-    return this.#takeNext();
+    return this.#takeNext(session);
   }
 
   /** The next batch of the queue, if any: what the session says to it. */
-  #takeNext(): readonly ClientEffect[] {
-    const session = this.#session!;
+  #takeNext(session: ClientSession): readonly ClientEffect[] {
     const nowMs = this.#setup.clock.monotonicMs();
     const limit = this.#settings.maxMsgPerConnection.value;
     const taken = limit > 0 && this.#messages >= limit ? 'close' : this.#setup.take(this);
@@ -298,7 +201,9 @@ export class Sending implements ConnectionEvents, Outgoing {
       this.#loading = undefined;
       const isRead = 'envelope' in message;
       if (!isRead) this.#setup.unreadable(batch, message);
-      this.#run((session) => (isRead ? this.#deliver(session, batch, message) : this.#takeNext()));
+      this.#connection!.run((session) =>
+        isRead ? this.#deliver(session, batch, message) : this.#takeNext(session),
+      );
     });
   }
 
@@ -320,47 +225,19 @@ export class Sending implements ConnectionEvents, Outgoing {
     return session.deliver(transaction, this.#setup.clock.monotonicMs());
   }
 
-  #settled({ transaction, results, mailDeferred }: Extract<ClientEffect, { kind: 'settled' }>): void {
+  settled({ transaction, results, mailDeferred }: Extract<ClientEffect, { kind: 'settled' }>): void {
     const carried = this.#carried.get(transaction)!;
     this.#carried.delete(transaction);
     if (results.some(({ kind }) => kind === 'delivered' || kind === 'failed')) this.#wasUseful = true;
-    this.#setup.settled(carried.batch, carried.message, results, transaction, this.#remote());
+    this.#setup.settled(carried.batch, carried.message, results, transaction, this.#connection!.remote);
     // The next message would meet the same answer: the queue as a whole waits (powermta f).
     if (mailDeferred) this.#setup.failed(this, results.find(({ kind }) => kind === 'deferred')!);
   }
 
-  #remote(): RemoteFacts {
-    return {
-      host: this.#endpoint!.host,
-      address: this.#endpoint!.address,
-      dlvSourceIp: this.#connection?.local.address ?? '0.0.0.0',
-      esmtpAvailable: this.#session!.esmtpAvailable,
-    };
-  }
-
-  /** The session is over: on to the next endpoint while none was ever ready, or out. */
-  #finish(session: ClientSession, last: readonly Uint8Array[]): void {
-    if (last.length > 0) this.#connection?.write(last);
-    this.#pending?.abandon();
-    this.#pending = undefined;
-    // Who did not answer in time will not take part in an orderly end either; and what has not left is
-    // of a message that goes out again.
-    const isUnsent = this.#failure !== undefined && (this.#connection?.unsentBytes() ?? 0) > 0;
-    if (this.#failure?.kind === 'timedOut' || isUnsent) this.#connection?.reset();
-    else this.#connection?.end();
-    this.#linger();
-    if (this.#connection !== undefined && this.#settings.logConnections.value) {
-      this.#log('delivery.disconnected', { failure: this.#failure });
-    }
-    if (this.#session !== session) return;
-    const hasNext = this.#state === 'opening' && this.#nextEndpoint < this.#plan.length;
-    if (hasNext && this.#setup.connectAgain(this)) {
-      this.#connection = undefined;
-      this.#tryNext();
-      return;
-    }
-    const failure = this.#failure;
+  /** On to the next endpoint while none was ever ready, or out. */
+  over(failure: ConnectionFailure | undefined): void {
     if (this.#state === 'opening') {
+      if (this.#tryAgain(failure)) return;
       this.#giveUp(failure?.status ?? '4.4.1', failure?.diagnostic ?? 'no connection');
       return;
     }
@@ -370,11 +247,19 @@ export class Sending implements ConnectionEvents, Outgoing {
     this.#over();
   }
 
-  /** A peer that never closes its side is dropped after a while. */
-  #linger(): void {
-    const connection = this.#connection;
-    if (connection === undefined || this.#socket.isGone) return;
-    this.#socket.timer = this.#setup.clock.after(lingerMs, () => connection.reset());
+  /** Where TLS failed, in the clear, unless that is ruled out; or at the next endpoint. */
+  #tryAgain(failure: ConnectionFailure | undefined): boolean {
+    const { endpoint, isPlain } = this.#connection!.target;
+    const mayBePlain = failure?.kind === 'tlsFailed' && !isPlain && !this.#settings.requireStarttls.value;
+    const next = mayBePlain ? endpoint : this.#plan[this.#nextEndpoint];
+    if (this.#isStopped || next === undefined || !this.#setup.connectAgain(this)) return false;
+    if (!mayBePlain) this.#nextEndpoint += 1;
+    this.#connect(next, mayBePlain);
+    return true;
+  }
+
+  gone(connection: DeliveryConnection): void {
+    if (this.#state === 'over' && connection === this.#connection) this.#leave();
   }
 
   #giveUp(status: string, diagnostic: string): void {
@@ -393,21 +278,10 @@ export class Sending implements ConnectionEvents, Outgoing {
 
   /** The remote counts this connection until it is closed: before, its slot is not free. */
   #leave(): void {
-    if (this.#socket.isGone) this.#setup.closed(this, this.#wasOpened);
+    if (this.#connection?.isGone ?? true) this.#setup.closed(this, this.#wasOpened);
   }
 
-  #logSent({ of, chunks }: Extract<ClientEffect, { kind: 'send' }>): void {
-    const { logCommands, logData } = this.#settings;
-    if (of === 'commands' ? logCommands.value : logData.value) {
-      this.#log(`delivery.${of}`, { text: logText(chunks) });
-    }
-  }
-
-  #log(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    const { host, address, port } = this.#endpoint!;
-    const from = this.#connection?.local.address;
-    this.#setup.log.write('info', event, { queue: this.queue, host, address, port, from, ...fields });
+  log(event: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#setup.log.write('info', event, { queue: this.queue, ...fields });
   }
 }
-
-const lingerMs = 2_000;
