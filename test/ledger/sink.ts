@@ -85,7 +85,10 @@ function converse(
   taken: () => void,
 ): void {
   const clientAddress = socket.remoteAddress ?? '';
+  const arrived: Buffer[] = [];
+  let arrivedBytes = 0;
   let pending: Buffer = Buffer.alloc(0);
+  let searchedBytes = 0;
   let inContent = false;
   let recipients: string[] = [];
 
@@ -157,7 +160,9 @@ function converse(
       command(line);
       return true;
     }
-    const end = endOfContent(pending);
+    const end = endOfContent(pending, searchedBytes);
+    // What has been looked through is not looked through again: contents may be long.
+    searchedBytes = end < 0 ? Math.max(0, pending.length - 4) : 0;
     if (end < 0) return false;
     const content = dotUnstuffed(pending.subarray(0, end));
     pending = pending.subarray(end + 3);
@@ -168,15 +173,22 @@ function converse(
 
   socket.on('error', () => {});
   socket.on('data', (data) => {
-    pending = Buffer.concat([pending, data]);
+    arrived.push(data);
+    arrivedBytes += data.length;
+    // Joined now and then only, unless this may be the end of it.
+    if (inContent && arrivedBytes < pending.length && data.at(-1) !== lf) return;
+    pending = Buffer.concat([pending, ...arrived.splice(0)]);
+    arrivedBytes = 0;
     while (!socket.destroyed && step());
   });
   socket.write(greeting);
 }
 
+const lf = 10;
+
 /** Where the closing dot line begins, or -1. An empty content is the dot line alone. */
-function endOfContent(bytes: Buffer): number {
+function endOfContent(bytes: Buffer, fromBytes: number): number {
   if (bytes.length >= 3 && bytes.toString('latin1', 0, 3) === '.\r\n') return 0;
-  const at = bytes.indexOf('\r\n.\r\n');
+  const at = bytes.indexOf('\r\n.\r\n', fromBytes);
   return at < 0 ? -1 : at + 2;
 }
