@@ -30,6 +30,8 @@ export interface Reception {
   readonly accepted: boolean;
   /** Where it came from. */
   readonly clientAddress?: string;
+  /** It came through TLS. */
+  readonly isSecure?: boolean;
 }
 
 export interface AccountingRow {

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { contentHash, dotUnstuffed, withoutTrace } from './content.ts';
 import type { Reception } from './ledger.ts';
+import { tlsFiles } from './misdeeds.ts';
 
 export interface SinkOptions {
   /** Where receptions are noted: a ledger's. */
@@ -9,6 +12,8 @@ export interface SinkOptions {
   readonly contents?: Map<string, Buffer[]>;
   readonly port?: number;
   readonly address?: string;
+  /** Offers STARTTLS with the test certificate. */
+  readonly offersTls?: boolean;
   /** Sees each connection first, counted from 0; true: it talks to that client itself. */
   readonly takesOver?: (socket: Socket, nth: number) => boolean;
   /**
@@ -74,9 +79,13 @@ export class Sink {
 }
 
 const greeting = '220 sink.test ESMTP\r\n';
-const ehloReply = ['sink.test', 'PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'SIZE 0']
-  .map((word, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${word}\r\n`)
-  .join('');
+const keywords = ['sink.test', 'PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'SIZE 0'];
+const ehloReply = (words: readonly string[]): string =>
+  words.map((word, i) => `250${i === words.length - 1 ? ' ' : '-'}${word}\r\n`).join('');
+const secureContext = createSecureContext({
+  cert: readFileSync(tlsFiles.certificate),
+  key: readFileSync(tlsFiles.key),
+});
 
 function converse(
   socket: Socket,
@@ -85,6 +94,7 @@ function converse(
   taken: () => void,
 ): void {
   const clientAddress = socket.remoteAddress ?? '';
+  const isSecure = socket instanceof TLSSocket;
   const arrived: Buffer[] = [];
   let arrivedBytes = 0;
   let pending: Buffer = Buffer.alloc(0);
@@ -103,8 +113,13 @@ function converse(
 
   const command = (line: string): void => {
     const verb = line.slice(0, 4).toUpperCase();
-    if (verb === 'EHLO' || verb === 'HELO') socket.write(ehloReply);
-    else if (verb === 'RSET') {
+    if (verb === 'EHLO' || verb === 'HELO') {
+      socket.write(ehloReply(options.offersTls && !isSecure ? [...keywords, 'STARTTLS'] : keywords));
+    } else if (verb === 'STAR' && options.offersTls && !isSecure) {
+      socket.removeAllListeners('data');
+      answer('220 2.0.0 go ahead');
+      converse(new TLSSocket(socket, { isServer: true, secureContext }), options, counts, taken);
+    } else if (verb === 'RSET') {
       recipients = [];
       answer('250 2.0.0 ok');
     } else if (verb === 'MAIL') {
@@ -140,6 +155,7 @@ function converse(
         contentHash: hash,
         accepted: verdict === undefined,
         clientAddress,
+        isSecure,
       });
       if (options.contents !== undefined) {
         options.contents.set(recipient, [...(options.contents.get(recipient) ?? []), content]);
@@ -181,7 +197,7 @@ function converse(
     arrivedBytes = 0;
     while (!socket.destroyed && step());
   });
-  socket.write(greeting);
+  if (!isSecure) socket.write(greeting);
 }
 
 const lf = 10;
