@@ -39,8 +39,17 @@ export interface Batch {
   readonly attempts: readonly number[];
 }
 
-/** bounce-after has passed; the scheduler no longer knows this recipient. */
+/** Why a queue was given up. */
+export interface GivenUpCause {
+  /** RFC 3463, `5.y.z`. */
+  readonly status: string;
+  readonly diagnostic: string;
+}
+
+/** bounce-after has passed, or its queue was given up; the scheduler no longer knows this recipient. */
 export interface ExpiredRecipient {
+  /** undefined: its time is over. */
+  readonly cause?: GivenUpCause;
   readonly queue: QueueName;
   readonly handle: MessageHandle;
   readonly id: MessageId;

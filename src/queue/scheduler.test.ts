@@ -459,3 +459,25 @@ test('the age of a queue is that of the message that is next in line', () => {
   harness.add('a', 10);
   expect([ageMs(a), ageMs(b)]).toEqual([520, 0]);
 });
+
+test('a queue that is given up tells all of it as expired, in portions, but for who is in delivery', () => {
+  const h = setUp({ bounceAfterMs: 10_000_000 });
+  h.add('aab', 0);
+  h.add('a', 0, { nextTryInMs: 500 });
+  h.connect(0);
+  const batch = h.take(a, 0);
+  for (let i = 0; i < 11_000; i++) h.add('a', 1);
+  const cause = { status: '5.7.1', diagnostic: '550 go away' };
+  expect(h.scheduler.giveUp(a, cause, 2)).toBe(11_001);
+  expect(h.scheduler.giveUp(queueName('other.example', 'v'), cause, 2)).toBe(0);
+
+  const first = h.step(2);
+  expect([first.expired.length, first.wakeAtMs]).toEqual([10_000, 2]);
+  expect(first.expired[0]).toMatchObject({ queue: a, cause, attempts: 0 });
+  expect(h.step(2).expired.length).toBe(1_001);
+  expect(h.queue(a, 2)).toMatchObject({ recipients: batch.recipientIndexes.length, ready: 0, waiting: 0 });
+  expect(h.queue(b, 2)).toMatchObject({ recipients: 1 });
+
+  h.settleAll(batch, 'deferred', 3);
+  expect(h.queue(a, 3)).toMatchObject({ waiting: batch.recipientIndexes.length });
+});

@@ -3,6 +3,7 @@ import type { QueueName } from '../message/names.ts';
 import { MessageTable, none, RecipientTable } from './columns.ts';
 import { ConnectionSlots } from './connectionSlots.ts';
 import { deadlineMs, ExpiryCalendar } from './expiryCalendar.ts';
+import { GivenUp } from './givenUp.ts';
 import type { LimitShares } from './limitShares.ts';
 import { countNamed, countSettled, type OpenBatch, ratesOf } from './openBatch.ts';
 import { Operating } from './operating.ts';
@@ -10,11 +11,13 @@ import type { Queue } from './queue.ts';
 import type { QueueHost } from './queueHost.ts';
 import { QueueModes } from './queueModes.ts';
 import { QueueRegistry, type RegistryOptions } from './queueRegistry.ts';
+import { queueSummary } from './queueSummary.ts';
 import { joinReady, leaveReady } from './readyList.ts';
-import { RetryClocks, retryClock } from './retryClocks.ts';
+import { RetryClocks } from './retryClocks.ts';
 import type {
   Batch,
   ExpiredRecipient,
+  GivenUpCause,
   Hold,
   MessageHandle,
   OwedMessage,
@@ -73,6 +76,7 @@ export class Scheduler {
   /** For who must know of every message what is still owed. */
   readonly standing = new Standing(this.#messages, this.#recipients, this.#waiting);
 
+  readonly #givenUp = new GivenUp(this.#recipients, this.#waiting);
   readonly #registry: QueueRegistry;
   readonly #slots: ConnectionSlots;
   readonly #modes: QueueModes;
@@ -242,6 +246,19 @@ export class Scheduler {
   }
 
   /**
+   * Who is in this queue and not in delivery is not tried any more: the next steps tell them as expired.
+   * They are owed until then. How many they are.
+   */
+  giveUp(name: QueueName, cause: GivenUpCause, nowMs: number): number {
+    const queue = this.#registry.get(name);
+    if (queue === undefined) return 0;
+    const unready = (slot: number): void => this.#unready(slot, queue, this.#deadlineMs(slot, queue));
+    const recipients = this.#givenUp.add(queue, cause, unready);
+    this.#review(queue, nowMs);
+    return recipients;
+  }
+
+  /**
    * Another mode: its limits and waits hold from now on. `normalAfterMs`: when backoff ends by itself, instead
    * of backoff-to-normal-after; a queue that is in backoff mode already goes on as it was without it. False:
    * there is no such queue.
@@ -290,13 +307,13 @@ export class Scheduler {
   }
 
   *queues(nowMs: number): Iterable<QueueSummary> {
-    for (const queue of this.#registry.all()) yield summary(queue, nowMs);
+    for (const queue of this.#registry.all()) yield queueSummary(queue, nowMs);
   }
 
   /** undefined: there is no such queue. */
   queue(name: QueueName, nowMs: number): QueueSummary | undefined {
     const queue = this.#registry.get(name);
-    return queue && summary(queue, nowMs);
+    return queue && queueSummary(queue, nowMs);
   }
 
   counts(): SchedulerCounts {
@@ -357,6 +374,11 @@ export class Scheduler {
     const expired: ExpiredRecipient[] = [];
     for (let moves = 0; moves < movesPerStep && this.#nextAtMs() <= nowMs; moves++) {
       const { alarms, gates } = this.#slots;
+      const givenUp = this.#givenUp.take();
+      if (givenUp !== undefined) {
+        expired.push({ ...this.#expire(givenUp.slot, nowMs), cause: givenUp.cause });
+        continue;
+      }
       if (alarms.firstAtMs() <= nowMs) {
         this.#alarm(alarms.first()!, nowMs);
         continue;
@@ -372,16 +394,14 @@ export class Scheduler {
       if (isReady) this.#unready(slot, queue, deadline);
       if (deadline > nowMs) {
         this.#makeReady(slot, queue, 'back');
-      } else {
-        expired.push(this.#expiredRecipient(slot, queue));
-        this.#forget(slot, queue);
-      }
-      this.#review(queue, nowMs);
+        this.#review(queue, nowMs);
+      } else expired.push(this.#expire(slot, nowMs));
     }
     return expired;
   }
 
   #nextAtMs(): number {
+    if (!this.#givenUp.isEmpty) return 0;
     const { alarms, gates } = this.#slots;
     const queuesAtMs = Math.min(alarms.firstAtMs(), gates.firstAtMs());
     return Math.min(queuesAtMs, this.#waiting.firstAtMs(), this.#calendar.firstAtMs());
@@ -394,9 +414,10 @@ export class Scheduler {
     this.#review(queue, nowMs);
   }
 
-  #expiredRecipient(slot: number, queue: Queue): ExpiredRecipient {
+  #expire(slot: number, nowMs: number): ExpiredRecipient {
+    const queue = this.#registry.byId(this.#recipients.queue[slot]!);
     const handle = this.#recipients.message[slot]!;
-    return {
+    const expired = {
       queue: queue.name,
       handle,
       id: this.#messages.idOf(handle),
@@ -404,6 +425,9 @@ export class Scheduler {
       recipientIndex: this.#recipients.index[slot]!,
       attempts: this.#recipients.attempts[slot]!,
     };
+    this.#forget(slot, queue);
+    this.#review(queue, nowMs);
+    return expired;
   }
 
   // Batches
@@ -469,8 +493,6 @@ export class Scheduler {
     };
   }
 
-  // Queues
-
   #queueFor(domain: string, vmta: string, nowMs: number): Queue {
     const queue = this.#registry.queueFor(domain, vmta);
     // It may be one that is remembered.
@@ -489,21 +511,6 @@ export class Scheduler {
     this.#slots.alarms.set(queue, Number.POSITIVE_INFINITY);
     this.#registry.drop(queue, nowMs);
   }
-}
-
-function summary(queue: Queue, nowMs: number): QueueSummary {
-  const { name, mode, recipients, ready, inDelivery, isPaused } = queue;
-  return {
-    name,
-    mode,
-    recipients,
-    ready,
-    waiting: recipients - ready - inDelivery,
-    inDelivery,
-    isPaused,
-    connections: queue.connections(),
-    ...retryClock(queue, nowMs),
-  };
 }
 
 function knownHost(queue: Queue, { sourceHost }: QueueConnection): QueueHost {
