@@ -1,23 +1,55 @@
 import type { ConfigFiles } from './configFiles.ts';
 import type { DirectiveDefinition } from './directives.ts';
 import type { Finding } from './finding.ts';
+import { listenerLine, sourceArgument } from './hostValues.ts';
+import { argumentOf, sectionsNamed, settingsOf } from './nodes.ts';
 import type { ConfigNode, DirectiveNode, SectionNode } from './parser.ts';
 import { sayError, sayNotice, sayWarning } from './say.ts';
-import { certificate, type Records, records } from './values.ts';
+import { certificate, name, type Records, records } from './values.ts';
 
 /**
  * What is read and has no effect (yet). Nothing is silently ignored: harmless lines give a warning, unsafe
  * ones keep `run` from starting, unless they stand at their default (architecture 7).
  */
 export function notYetFindings(nodes: readonly ConfigNode[], files: ConfigFiles): readonly Finding[] {
+  const reached = reachedSources(nodes);
+  return nodes.flatMap((node) => {
+    const found = findingsOf([node], files);
+    return isUnreached(node, reached) ? found.map(withoutDanger) : found;
+  });
+}
+
+/** Of a section nobody gets into: what it leaves undone is unsafe for nobody. */
+function withoutDanger(finding: Finding): Finding {
+  if (!finding.refusesRun) return finding;
+  const message = finding.message.replace(unsafeWords, `${harmlessWords} Nobody can reach its source.`);
+  return { ...finding, message, fix: '', refusesRun: false };
+}
+
+function findingsOf(nodes: readonly ConfigNode[], files: ConfigFiles): readonly Finding[] {
   return nodes.flatMap((node) =>
     node.kind === 'directive' ? ofDirective(node, files) : [...ofSection(node), ...ofContents(node, files)],
   );
 }
 
+/** Named sources that a listener lays over others, in lower case; users reach none before there is AUTH. */
+function reachedSources(nodes: readonly ConfigNode[]): ReadonlySet<string> {
+  const lines = settingsOf(nodes, 'smtp-listener', listenerLine).map(({ value }) => value.source);
+  const blocks = sectionsNamed(nodes, 'smtp-listener').flatMap(({ children }) =>
+    settingsOf(children, 'source', name).map(({ value }) => value),
+  );
+  return new Set([...lines, ...blocks].flatMap((one) => (one === undefined ? [] : [one.toLowerCase()])));
+}
+
+function isUnreached(node: ConfigNode, reached: ReadonlySet<string>): boolean {
+  if (node.kind !== 'section' || node.definition.name !== 'source') return false;
+  const argument = argumentOf(node, sourceArgument);
+  return argument?.kind === 'name' && !reached.has(argument.name.toLowerCase());
+}
+
 /** The contents of a section that has no effect as a whole need no warnings of their own. */
 function ofContents(section: SectionNode, files: ConfigFiles): readonly Finding[] {
-  return section.definition.status === 'honoured' ? notYetFindings(section.children, files) : [];
+  return section.definition.status === 'honoured' ? findingsOf(section.children, files) : [];
 }
 
 function ofSection({ definition, origin, underline }: SectionNode): readonly Finding[] {
@@ -82,6 +114,9 @@ function missingFile(node: DirectiveNode, files: ConfigFiles): Finding[] {
     : [sayError('E-FILE-MISSING', `There is no file ${path}.`, origin, { underline })];
 }
 
+const unsafeWords = 'is read but not honoured yet, and ignoring it would not be safe: run refuses to start.';
+const harmlessWords = 'is read but has no effect yet.';
+
 function standsAtDefault(definition: DirectiveDefinition, value: unknown): boolean {
   const { defaultText, reader } = definition;
   if (defaultText === '' || defaultText.startsWith('(')) return false;
@@ -90,9 +125,7 @@ function standsAtDefault(definition: DirectiveDefinition, value: unknown): boole
 }
 
 function notYet(what: string, unsafe: boolean, origin: Finding['origin'], underline: number): Finding {
-  const message = unsafe
-    ? `${what} is read but not honoured yet, and ignoring it would not be safe: run refuses to start.`
-    : `${what} is read but has no effect yet.`;
+  const message = `${what} ${unsafe ? unsafeWords : harmlessWords}`;
   const fix = unsafe ? 'take the line out if you can do without it' : '';
   return sayWarning('W-NOT-YET', message, origin, { underline, fix, refusesRun: unsafe });
 }

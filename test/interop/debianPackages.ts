@@ -3,7 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
  * Why these programs cannot be had here, or undefined when all are. As root on Debian missing ones are
- * installed. Packages by the program each is wanted for: `{ postfix: '/usr/sbin/postfix', swaks: 'swaks' }`.
+ * installed. Packages by the program or file each is wanted for: `{ postfix: '/usr/sbin/postfix', swaks: 'swaks' }`.
  */
 export function missingPrograms(wanted: Readonly<Record<string, string>>): string | undefined {
   const absent = Object.entries(wanted).filter(([, program]) => !isThere(program));
@@ -16,7 +16,9 @@ export function missingPrograms(wanted: Readonly<Record<string, string>>): strin
 }
 
 function isThere(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0;
+  return (
+    spawnSync('sh', ['-c', `command -v ${program} || ls -d ${program}`], { stdio: 'ignore' }).status === 0
+  );
 }
 
 const servicePolicy = '/usr/sbin/policy-rc.d';

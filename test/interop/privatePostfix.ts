@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Endpoint } from '../../src/base/ports.ts';
 import { freePorts, waitUntil } from '../ledger/daemon.ts';
 import { SmtpConversation } from '../ledger/smtpConversation.ts';
 import { missingPrograms } from './debianPackages.ts';
@@ -16,6 +17,8 @@ const lifeMaxS = '900';
 export interface MoreConfiguration {
   readonly main?: readonly string[];
   readonly services?: readonly string[];
+  /** Where it listens; default: a free port of 127.0.0.1. */
+  readonly at?: Endpoint;
 }
 
 /** Why there can be no private Postfix here, said aloud; undefined when there can. */
@@ -43,15 +46,16 @@ export class PrivatePostfix {
 
   static async start(delivery: 'maildir' | 'discard', more: MoreConfiguration = {}): Promise<PrivatePostfix> {
     const folder = await mkdtemp(join(tmpdir(), 'penstock-postfix-'));
-    const [port] = await freePorts(1);
-    await configure(folder, port!, delivery, more);
+    const address = more.at?.address ?? '127.0.0.1';
+    const port = more.at?.port ?? (await freePorts(1))[0]!;
+    await configure(folder, { address, port }, delivery, more);
     // A process group of its own: the master ends its children through the group.
     const master = spawn(join(programs, 'master'), ['-c', join(folder, 'etc'), '-d', '-e', lifeMaxS], {
       detached: true,
       stdio: 'ignore',
     });
-    const postfix = new PrivatePostfix(port!, folder, master);
-    if (await waitUntil(() => greets(port!), startMaxMs)) return postfix;
+    const postfix = new PrivatePostfix(port, folder, master);
+    if (await waitUntil(() => greets(port, address), startMaxMs)) return postfix;
     const log = await postfix.log();
     await postfix.stop();
     throw new Error(`Postfix does not greet; its log:\n${log}`);
@@ -108,8 +112,8 @@ export class PrivatePostfix {
   }
 }
 
-async function greets(port: number): Promise<boolean> {
-  const conversation = new SmtpConversation(port);
+export async function greets(port: number, address: string): Promise<boolean> {
+  const conversation = new SmtpConversation(port, address);
   const greeting = await conversation.reply();
   conversation.close();
   return greeting?.startsWith('220') === true;
@@ -117,7 +121,7 @@ async function greets(port: number): Promise<boolean> {
 
 async function configure(
   folder: string,
-  port: number,
+  { address, port }: Endpoint,
   delivery: 'maildir' | 'discard',
   { main = [], services = [] }: MoreConfiguration,
 ): Promise<void> {
@@ -129,7 +133,7 @@ async function configure(
     join(folder, 'etc', 'main.cf'),
     `${mainCf(folder, delivery, uid, gid)}${main.map((line) => `${line}\n`).join('')}`,
   );
-  await writeFile(join(folder, 'etc', 'master.cf'), masterCf(port, services));
+  await writeFile(join(folder, 'etc', 'master.cf'), masterCf(address, port, services));
   // It makes the queue's folders.
   const check = spawnSync('/usr/sbin/postfix', ['-c', join(folder, 'etc'), 'check'], { encoding: 'utf8' });
   if (check.status !== 0) throw new Error(`postfix check: ${check.stderr}${check.stdout}`);
@@ -181,9 +185,9 @@ virtual_transport = ${delivery === 'maildir' ? 'virtual' : 'discard'}
 }
 
 /** Only the services that take mail in and deliver it here: without more, nothing can leave. */
-function masterCf(port: number, services: readonly string[]): string {
+function masterCf(address: string, port: number, services: readonly string[]): string {
   const rows = [
-    `127.0.0.1:${port} inet n - n - - smtpd`,
+    `${address}:${port} inet n - n - - smtpd`,
     'cleanup unix n - n - 0 cleanup',
     'qmgr unix n - n 300 1 qmgr',
     'rewrite unix - - n - - trivial-rewrite',

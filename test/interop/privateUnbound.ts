@@ -30,11 +30,14 @@ export class PrivateUnbound {
     this.#process = process;
   }
 
-  /** `records`: lines of a zone file below `zone.test`. */
-  static async start(records: readonly string[]): Promise<PrivateUnbound> {
+  /**
+   * `records`: lines of a zone file below `zone.test`. `elsewhere`: whole records of other names, which
+   * have nothing else: `gmail.com. 300 IN MX 10 mx.test.`
+   */
+  static async start(records: readonly string[], elsewhere: readonly string[] = []): Promise<PrivateUnbound> {
     const folder = await mkdtemp(join(tmpdir(), 'penstock-unbound-'));
     await writeFile(join(folder, 'zone'), `${[...zoneHead, ...records].join('\n')}\n`);
-    await writeFile(join(folder, 'unbound.conf'), configuration(folder));
+    await writeFile(join(folder, 'unbound.conf'), configuration(folder, elsewhere));
     const child = spawn('/usr/sbin/unbound', ['-d', '-c', join(folder, 'unbound.conf')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -69,7 +72,10 @@ const zoneHead = [
   'ns IN A 127.77.0.53',
 ];
 
-function configuration(folder: string): string {
+function configuration(folder: string, elsewhere: readonly string[]): string {
+  const names = new Set(elsewhere.map((record) => record.split(' ')[0]!));
+  const zones = [...names].map((name) => `  local-zone: "${name}" static\n`).join('');
+  const records = elsewhere.map((record) => `  local-data: '${record}'\n`).join('');
   return `server:
   directory: "${folder}"
   pidfile: "${folder}/pid"
@@ -85,7 +91,7 @@ function configuration(folder: string): string {
   local-zone: "test." nodefault
   max-udp-size: 4096
   num-threads: 1
-remote-control:
+${zones}${records}remote-control:
   control-enable: no
 auth-zone:
   name: "zone.test."
