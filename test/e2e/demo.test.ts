@@ -51,7 +51,9 @@ test('it ends by itself, with a table, and with both planted faults in the accou
 
   const refused = rows.filter(({ dsnDiag }) => /5\.7\.26|5\.7\.515/.test(dsnDiag!));
   expect(refused.length).toBeGreaterThan(0);
-  for (const row of refused) expect(row).toMatchObject({ type: 'b', orig: 'bounces@deals.test' });
+  for (const row of refused) {
+    expect(row).toMatchObject({ type: 'b', orig: 'bounces@deals.test', jobId: 'offers-48' });
+  }
   expect(refused.every(({ dsnDiag }) => dsnDiag!.includes('deals.test'))).toBe(true);
 });
 

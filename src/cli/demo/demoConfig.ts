@@ -34,6 +34,11 @@ postmaster postmaster@penstock.test
 host-name  demo.penstock.test`,
     `# A port for each stream keeps them apart, down to the addresses they leave from.
 ${streams.map((stream, i) => listenerText(stream, listenerPorts[i]!)).join('\n')}`,
+    `# Who hands over mail, and that X-Job names the job.
+<source 127.0.0.1>
+    always-allow-relaying yes
+    process-x-job yes
+</source>`,
     members.map(virtualMtaText).join('\n'),
     streams.map(poolText).join('\n'),
     `# Retries follow each other in seconds, for the demo lasts a minute. Real ones take longer.
