@@ -19,7 +19,7 @@ interface ClientTransaction {
 }
 
 /** What a client must read the reply to before it says anything else (RFC 2920 section 3.1). */
-const lastOfGroup = new Set(['(connect)', 'EHLO', 'HELO', 'DATA', 'QUIT']);
+const lastOfGroup = new Set(['(connect)', 'EHLO', 'HELO', 'STARTTLS', '(tls)', 'DATA', 'QUIT']);
 /** MAIL parameters and the extensions they belong to (RFC 1870, 6152, 6531). */
 const parameterKeywords: ReadonlyMap<string, string> = new Map([
   ['SIZE', 'SIZE'],
@@ -55,6 +55,13 @@ export class ClientConduct {
     this.#maySpeak(verb);
     this.#mayFollow(verb, rest, recipient);
     this.#await(verb, recipient);
+  }
+
+  /** The client said its part of a TLS handshake; our part is `replied` to it. */
+  handshakeBegan(hadReadBytes: number): void {
+    this.#read(hadReadBytes);
+    if (this.#awaited.length > 0) this.say('begins TLS before it has read the reply to STARTTLS');
+    this.#await('(tls)');
   }
 
   /** The first octets of a content arrived. */
@@ -98,6 +105,10 @@ export class ClientConduct {
     else if (verb === 'EHLO' || verb === 'HELO') {
       this.#hello = isPositive ? 'done' : 'refused';
       this.#keywords = keywords;
+    } else if (verb === '(tls)') {
+      // RFC 3207 section 4.2: both sides begin anew.
+      this.#hello = 'none';
+      this.#keywords = [];
     } else if (verb === 'MAIL' && !isPositive && transaction !== undefined) {
       transaction.isMailRefused = true;
       if (this.#transaction === transaction) this.#transaction = undefined;
@@ -124,7 +135,9 @@ export class ClientConduct {
     const transaction = this.#transaction;
     if (verb === 'HELO' && this.#hello !== 'refused') this.say('HELO without a refused EHLO');
     else if (verb === 'RSET') this.#transaction = undefined;
-    else if (verb === 'MAIL') {
+    else if (verb === 'STARTTLS') {
+      if (!this.#keywords.includes('STARTTLS')) this.say('STARTTLS, which was not offered');
+    } else if (verb === 'MAIL') {
       if (this.#hello !== 'done') this.say('MAIL before a hello');
       if (transaction !== undefined) this.say('MAIL inside a transaction');
       this.#parameters(rest);

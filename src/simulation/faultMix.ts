@@ -145,6 +145,7 @@ export function drawReceiver(
   random: SeededRandom,
   mix: FaultMix,
   friendly: ReceiverBehaviour,
+  isTlsOnly: boolean,
 ): ReceiverBehaviour {
   const isOdd = mix.on.has('receivers');
   const isLimited = mix.on.has('limits');
@@ -152,7 +153,7 @@ export function drawReceiver(
   const odd = isOdd ? rate : () => 0;
   return {
     ...friendly,
-    extensions: random.oneIn(6) ? undefined : random.oneIn(3) ? ['8BITMIME'] : friendly.extensions,
+    extensions: drawExtensions(random, friendly.extensions ?? [], isTlsOnly),
     maxConnections: isLimited && random.oneIn(3) ? 1 + random.below(3) : 0,
     overConnections: random.oneIn(2) ? 'close' : 'reset',
     maxMessagesPerConnection: isLimited && random.oneIn(3) ? 1 + random.below(4) : 0,
@@ -172,12 +173,24 @@ export function drawReceiver(
   };
 }
 
+/** Who is to get nothing in the clear offers TLS, or nothing would ever arrive. */
+function drawExtensions(
+  random: SeededRandom,
+  usual: readonly string[],
+  isTlsOnly: boolean,
+): readonly string[] | undefined {
+  if (!isTlsOnly && random.oneIn(6)) return undefined;
+  const extensions = random.oneIn(3) ? ['8BITMIME'] : usual;
+  return isTlsOnly || random.oneIn(2) ? [...extensions, 'STARTTLS'] : extensions;
+}
+
 function drawTroubles(random: SeededRandom): readonly ReceiverTrouble[] {
-  const stages = ['greeting', 'ehlo', 'mail', 'rcpt', 'data', 'content', 'dot', 'taken', 'quit'] as const;
+  const opening = ['greeting', 'ehlo', 'starttls', 'tls'] as const;
+  const stages = [...opening, 'mail', 'rcpt', 'data', 'content', 'dot', 'taken', 'quit'] as const;
   const ways = ['defer', 'close', 'silence', 'hangUp', 'reset'] as const;
-  return Array.from({ length: random.below(4) }, () => ({
-    at: random.pick(stages),
-    how: random.pick(ways),
-    rate: (random.below(1000) / 1000) * 0.15,
-  }));
+  return Array.from({ length: random.below(5) }, () => {
+    const at = random.pick(stages);
+    const how = at === 'starttls' && random.oneIn(3) ? 'inject' : random.pick(ways);
+    return { at, how, rate: (random.below(1000) / 1000) * 0.15 };
+  });
 }

@@ -178,6 +178,7 @@ export const logicMistakes: Readonly<Record<string, Mistake>> = {
   'a deferral at the dot is taken for a delivery': {
     engineNet: (net) => overRemotes(net, '452 4.3.1', '250 2.3.1'),
   },
+  'a TLS handshake is taken for granted': { engineNet: takingTlsForGranted },
   'a delivery is taken for a deferral': {
     engineNet: (net) => overRemotes(net, '250 2.0.0 taken', '451 2.0.0 taken'),
   },
@@ -238,5 +239,19 @@ function overRemotes(net: Net, text: string, instead: string): Net {
   return {
     listen: (at, accept) => net.listen(at, accept),
     connect: (options, opened, events) => net.connect(options, opened, overEvents(events, hear)),
+  };
+}
+
+/** Connections that are secure by their own word. */
+function takingTlsForGranted(net: Net): Net {
+  return {
+    listen: (at, accept) => net.listen(at, accept),
+    connect: (options, opened, events) => {
+      const secureAtOnce = (connection: Connection): void => {
+        connection.startTls = (_options, secured) => secured({ protocol: 'TLSv1.3', cipher: 'none' });
+        opened(connection);
+      };
+      return net.connect(options, secureAtOnce, events);
+    },
   };
 }

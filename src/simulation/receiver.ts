@@ -64,6 +64,8 @@ export interface ReceiverSetup {
   readonly addresses: readonly string[];
   readonly port: number;
   readonly behaviour: ReceiverBehaviour;
+  /** Its clients are configured to send it nothing in the clear: who does breaks a promise. */
+  readonly isTlsOnly?: boolean;
 }
 
 const decoder = new TextDecoder();
@@ -85,7 +87,7 @@ export class Receiver {
   readonly #judge: ReceiverJudge;
 
   constructor(setup: ReceiverSetup) {
-    const { name, addresses, port, agenda, random, behaviour } = setup;
+    const { name, addresses, port, agenda, random, behaviour, isTlsOnly = false } = setup;
     this.#setup = setup;
     this.name = name;
     this.at = addresses.map((address) => ({ address, port }));
@@ -95,6 +97,7 @@ export class Receiver {
       agenda,
       random,
       behaviour,
+      isTlsOnly,
       faultCount: 0,
       judgeConnection: ({ connection }) =>
         this.#noted(judge.connection(connection.remote.address, agenda.nowMs)),

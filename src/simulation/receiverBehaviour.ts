@@ -4,6 +4,8 @@ import { openPolicy, type ReceiverPolicy } from './receiverPolicy.ts';
 export type ReceiverStage =
   | 'greeting'
   | 'ehlo'
+  | 'starttls'
+  | 'tls'
   | 'mail'
   | 'rcpt'
   | 'data'
@@ -17,16 +19,17 @@ export interface ReceiverTrouble {
   readonly at: ReceiverStage;
   /**
    * `defer`: 451 instead of a yes. `close`: 421 and an orderly end. `silence`: nothing is answered any more.
-   * `hangUp`: FIN without a reply. `reset`: RST without a reply.
+   * `hangUp`: FIN without a reply. `reset`: RST without a reply. `inject`: more than the reply, and no more
+   * than that, for `starttls`. At `tls` there are no replies: `defer` and `close` are an alert.
    */
-  readonly how: 'defer' | 'close' | 'silence' | 'hangUp' | 'reset';
+  readonly how: 'defer' | 'close' | 'silence' | 'hangUp' | 'reset' | 'inject';
   /** Chance each time the stage is reached; for `content` once a content, at any byte. */
   readonly rate: number;
 }
 
 /** How a modelled ISP behaves, as data. */
 export interface ReceiverBehaviour extends ReceiverPolicy {
-  /** EHLO keywords; undefined: it knows HELO only. */
+  /** EHLO keywords; undefined: it knows HELO only. STARTTLS among them is not said inside TLS. */
   readonly extensions: readonly string[] | undefined;
   readonly troubles: readonly ReceiverTrouble[];
   /** Each reply waits from 0 to this. */

@@ -6,12 +6,15 @@ import { ContentIntake } from './mailContent.ts';
 import type { ReceiverBehaviour, ReceiverStage, ReceiverTrouble } from './receiverBehaviour.ts';
 import type { SeededRandom } from './seededRandom.ts';
 import type { SimulatedConnection } from './simulatedConnection.ts';
+import { clientHello, SimulatedHandshake, serverHello, tlsAlert } from './simulatedTls.ts';
 
 /** What the receiver as a whole decides for one of its sessions. */
 export interface ReceiverHouse {
   readonly agenda: Agenda;
   readonly random: SeededRandom;
   readonly behaviour: ReceiverBehaviour;
+  /** Its clients have been told to send it nothing in the clear. */
+  readonly isTlsOnly: boolean;
   faultCount: number;
   /** A refusal instead of the greeting, or nothing. */
   judgeConnection(session: ReceiverSession): Reply | 'reset' | undefined;
@@ -50,6 +53,7 @@ export class ReceiverSession implements ConnectionEvents {
   heloName = '';
   sender: string | undefined;
   recipients: string[] = [];
+  isSecure = false;
   /** Contents taken. */
   messages = 0;
   /** Octets of all replies written so far. */
@@ -59,6 +63,7 @@ export class ReceiverSession implements ConnectionEvents {
   /** The beginning of a line. */
   #line = '';
   #intake: ContentIntake | undefined;
+  #handshake: SimulatedHandshake | undefined;
   /** Octets of the content after which there is trouble. */
   #troubleAfterBytes = Number.POSITIVE_INFINITY;
   #contentTrouble: ReceiverTrouble | undefined;
@@ -107,8 +112,7 @@ export class ReceiverSession implements ConnectionEvents {
   #goOn(): void {
     while (this.#state !== 'replying' && this.#input.length > 0) {
       const first = this.#input[0]!;
-      const taken =
-        this.#intake === undefined ? this.#takeLine(first) : this.#takeContent(this.#intake, first);
+      const taken = this.#take(first);
       if (taken === first.bytes.length) this.#input.shift();
       else first.bytes = first.bytes.subarray(taken);
     }
@@ -116,6 +120,34 @@ export class ReceiverSession implements ConnectionEvents {
   }
 
   /** How many octets were taken. */
+  #take(input: Input): number {
+    if (this.#handshake !== undefined) return this.#takeHandshake(this.#handshake, input);
+    return this.#intake === undefined ? this.#takeLine(input) : this.#takeContent(this.#intake, input);
+  }
+
+  #takeHandshake(handshake: SimulatedHandshake, { bytes, hadReadBytes }: Input): number {
+    const taken = handshake.take(bytes);
+    if (handshake.state === 'under way') return taken;
+    this.#handshake = undefined;
+    if (handshake.state === 'failed') this.conduct.say('says something else than a client hello');
+    this.conduct.handshakeBegan(hadReadBytes);
+    if (this.#state !== 'listening') return taken;
+    const trouble = this.#drawTrouble('tls');
+    if (trouble?.how === 'defer' || trouble?.how === 'close') {
+      this.#house.faultCount += 1;
+      this.connection.write([tlsAlert]);
+      this.#leave('hangUp');
+    } else if (trouble !== undefined) this.#makeTrouble(trouble, []);
+    else {
+      this.connection.write([serverHello]);
+      this.sentBytes += serverHello.length;
+      this.isSecure = true;
+      this.heloName = '';
+      this.conduct.replied(220, this.sentBytes);
+    }
+    return taken;
+  }
+
   #takeLine({ bytes, hadReadBytes }: Input): number {
     const end = bytes.indexOf(lf) + 1;
     this.#line += decoder.decode(end === 0 ? bytes : bytes.subarray(0, end));
@@ -140,6 +172,7 @@ export class ReceiverSession implements ConnectionEvents {
   static readonly #verbs: ReadonlyMap<string, (session: ReceiverSession, line: string) => void> = new Map([
     ['EHLO', (session, line) => session.#hello(line, session.#house.behaviour.extensions)],
     ['HELO', (session, line) => session.#hello(line, [])],
+    ['STAR', (session) => session.#starttls()],
     ['MAIL', (session, line) => session.#mail(line)],
     ['RCPT', (session, line) => session.#rcpt(line)],
     ['DATA', (session) => session.#data()],
@@ -158,13 +191,34 @@ export class ReceiverSession implements ConnectionEvents {
     else if (!this.#isTrouble('ehlo')) {
       this.heloName = line.slice(5);
       this.#forget();
-      this.#reply(plain(250, '', 'mx.test'), extensions);
+      this.#reply(plain(250, '', 'mx.test'), this.isSecure ? extensions.filter(isNotStarttls) : extensions);
     }
+  }
+
+  #starttls(): void {
+    const { behaviour } = this.#house;
+    const isOffered = !this.isSecure && behaviour.extensions?.includes('STARTTLS');
+    if (!isOffered) this.#reply(plain(502, '5.5.1', 'not here'));
+    else if (!this.#isTrouble('starttls')) {
+      this.#handshake = new SimulatedHandshake(clientHello);
+      this.#reply(plain(220, '2.0.0', 'go ahead'));
+    }
+  }
+
+  /** As if somebody in between had written it: the client must not take it for an answer inside TLS. */
+  #inject(): void {
+    const bytes = encoder.encode('220 2.0.0 go ahead\r\n250 2.0.0 injected\r\n');
+    this.#handshake = new SimulatedHandshake(clientHello);
+    this.connection.write([bytes]);
+    this.sentBytes += bytes.length;
+    this.conduct.replied(220, this.sentBytes);
+    this.#state = 'silent';
   }
 
   #mail(line: string): void {
     if (this.heloName === '' || this.sender !== undefined) this.#reply(plain(503, '5.5.1', 'not now'));
     else if (!this.#isTrouble('mail')) {
+      if (this.#house.isTlsOnly && !this.isSecure) this.conduct.say('MAIL in the clear');
       const refusal = this.#house.judgeMail(this);
       if (refusal === undefined) this.sender = pathOf(line);
       this.#reply(refusal ?? plain(250, '2.1.0', 'sender fine'));
@@ -276,6 +330,7 @@ export class ReceiverSession implements ConnectionEvents {
   ): void {
     this.#house.faultCount += 1;
     if (how === 'silence') this.#state = 'silent';
+    else if (how === 'inject') this.#inject();
     else if (how === 'hangUp' || how === 'reset') this.#leave(how);
     else {
       this.#reply(how === 'close' ? closing : deferred, undefined, (code) => {
@@ -348,6 +403,8 @@ export class ReceiverSession implements ConnectionEvents {
 function lines(code: number, texts: readonly string[]): string {
   return texts.map((text, i) => `${code}${i === texts.length - 1 ? ' ' : '-'}${text}\r\n`).join('');
 }
+
+const isNotStarttls = (keyword: string): boolean => keyword !== 'STARTTLS';
 
 function pathOf(line: string): string {
   return /<(.*?)>/.exec(line)?.[1] ?? '';

@@ -131,10 +131,11 @@ class World {
       },
     });
     for (const domain of domains) putIntoDns(this.#dns, domain);
-    this.#receivers = domains.map(({ name, addresses }) => {
+    this.#receivers = domains.map(({ name, addresses, isTlsOnly }) => {
       const random = randomOf();
-      const behaviour = drawReceiver(random, this.#mix, friendlyReceiver);
-      return new Receiver({ agenda, random, net: this.#net, name, addresses, port: receiverPort, behaviour });
+      const behaviour = drawReceiver(random, this.#mix, friendlyReceiver, isTlsOnly);
+      const place = { agenda, net: this.#net, name, addresses, port: receiverPort };
+      return new Receiver({ ...place, random, behaviour, isTlsOnly });
     });
     const random = randomOf();
     this.#injector = new InjectorModel({

@@ -16,6 +16,8 @@ export interface WorldDomain {
   readonly bounceAfterMs: number;
   /** Nobody ever answers there: its mail expires. */
   readonly isDead: boolean;
+  /** require-starttls. */
+  readonly isTlsOnly: boolean;
 }
 
 export interface WorldVmta {
@@ -82,6 +84,7 @@ function drawDomain(random: SeededRandom, number: number, isDead: boolean): Worl
     retryRecipientsAfterMs: (1 + random.below(5)) * minuteMs,
     bounceAfterMs: random.pick([4, 12, 60]) * minuteMs,
     isDead,
+    isTlsOnly: random.oneIn(5),
   };
 }
 
@@ -125,6 +128,7 @@ function configText(random: SeededRandom, parts: Omit<WorldConfig, 'text' | 'con
       `    retry-after ${domain.retryAfterMs.map((ms) => `${ms / 1000}s`).join(',')}`,
       `    retry-recipients-after ${domain.retryRecipientsAfterMs / 1000}s`,
       `    bounce-after ${domain.bounceAfterMs / 1000}s`,
+      `    require-starttls ${domain.isTlsOnly ? 'yes' : 'no'}`,
       '</domain>',
     ]),
     '<spool /spool>',
