@@ -7,6 +7,7 @@ import type { Io } from './io.ts';
 import { quarantineList } from './quarantineList.ts';
 import { quarantineRelease } from './quarantineRelease.ts';
 import { queuePause, queueResume, queueRetry } from './queueCommands.ts';
+import { queueDelete } from './queueDelete.ts';
 import { queueList } from './queueList.ts';
 import { queueShow } from './queueShow.ts';
 import { resolve } from './resolve.ts';
@@ -29,6 +30,7 @@ export const verbs: readonly Verb[] = [
   queuePause,
   queueResume,
   queueRetry,
+  queueDelete,
   resolve,
   spoolVerify,
   spoolExport,

@@ -76,3 +76,17 @@ export interface QueueRetryReport {
   readonly recipients: number;
   readonly unanswered: readonly EngineStateReport[];
 }
+
+export interface QueueDeleteReport {
+  readonly schema: 'penstock.queueDelete/1';
+  readonly selector: string;
+  /** Nobody was deleted: this is who would be. */
+  readonly isTrial: boolean;
+  readonly queues: number;
+  readonly recipients: number;
+  /** Meant, too, and left alone: what is under way ends as it ends. */
+  readonly inDelivery: number;
+  /** Envelopes are still being read: more will be deleted. */
+  readonly goesOn: boolean;
+  readonly unanswered: readonly EngineStateReport[];
+}

@@ -10,7 +10,7 @@ import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import { wholeShare } from '../queue/limitShares.ts';
-import { type PauseRule, PauseRules } from '../queue/pauseRules.ts';
+import { PauseRules } from '../queue/pauseRules.ts';
 import { Scheduler } from '../queue/scheduler.ts';
 import { compileRouting } from '../routing/routing.ts';
 import type { SpoolSizes } from '../spool/frame.ts';
@@ -18,6 +18,7 @@ import type { FoundQueueState } from '../spool/owedIndex.ts';
 import { type Recovered, recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
 import { Bounces } from './bounces.ts';
+import { Deletions } from './deletions.ts';
 import { HeldContent } from './heldContent.ts';
 import { LocalMail } from './localMail.ts';
 import { Operations, type QueueState } from './operations.ts';
@@ -122,6 +123,7 @@ export class Engine {
   readonly #sendings: Sendings;
   readonly #quarantine: Quarantine;
   readonly #mail: EngineMail;
+  readonly #deletions: Deletions;
   /** What an operator asks of its queues. */
   readonly operations: Operations;
   #listening: readonly Listening[] = [];
@@ -196,18 +198,30 @@ export class Engine {
       quarantine: this.#quarantine,
       guard,
     });
+    this.#deletions = new Deletions({
+      clock: ports.clock,
+      log: ports.log,
+      scheduler: this.#scheduler,
+      spool,
+      held: this.#held,
+      quarantine: this.#quarantine,
+      counts: this.#sendings.counts,
+    });
     this.operations = new Operations({
       clock: ports.clock,
       log: ports.log,
       scheduler: this.#scheduler,
       spool,
       rules: this.#pauseRules,
+      held: this.#held,
       sendings: this.#sendings,
+      deletions: this.#deletions,
     });
     this.#mail = new EngineMail({
       clock: ports.clock,
       scheduler: this.#scheduler,
       overdue: this.#sendings.overdue,
+      deleted: this.#deletions.reading,
       quarantine: this.#quarantine,
       log: ports.log,
     });
@@ -246,7 +260,9 @@ export class Engine {
       {
         published: (watermark) => {
           options.published(watermark);
-          if (started !== undefined) started.#sendings.published();
+          if (started === undefined) return;
+          started.#sendings.published();
+          started.#deletions.tick();
         },
         failed: (code, segment) => ports.log.write('error', 'spool.failed', { code, segment }),
       },
@@ -256,9 +272,11 @@ export class Engine {
     const deadly = await takeDeadly(ports.disk, spoolFolder).catch(() => new Set<string>());
     const engine = new Engine(ports, config, spool, options.guard ?? noGuard, parts);
     started = engine;
+    engine.#restorePauses(recovered.owed.queueStates.values());
     for (const owed of recovered.owed) engine.#mail.takeUp(owed, deadly);
+    engine.#mail.dropDeleted();
     tellRecovered(ports.log, recovered, options.recorded, engine.#quarantine.size);
-    engine.#restoreQueueStates(recovered.owed.queueStates.values());
+    engine.#restoreRetries(recovered.owed.queueStates.values());
     try {
       if (options.accepts) await engine.#listen();
     } catch (error) {
@@ -291,6 +309,7 @@ export class Engine {
     }
     this.#receptions.resetAll();
     this.#sendings.abortAll();
+    this.#deletions.stop();
     await this.#spool.close();
   }
 
@@ -369,19 +388,19 @@ export class Engine {
     return isFull;
   }
 
-  #restoreQueueStates(states: Iterable<FoundQueueState>): void {
+  /** Before the mail: queues ask when they come into being. */
+  #restorePauses(states: Iterable<FoundQueueState>): void {
+    this.#pauseRules.restore([...states].flatMap(({ state }) => ruleOfState(state) ?? []));
+  }
+
+  #restoreRetries(states: Iterable<FoundQueueState>): void {
     const { clock } = this.#ports;
-    const rules: PauseRule[] = [];
     for (const { state } of states) {
-      const rule = ruleOfState(state);
-      if (rule !== undefined) rules.push(rule);
       if (isRuleState(state)) continue;
       const { queue, retryStep, retryAtMs } = state;
       const retryInMs = Math.max(0, retryAtMs - clock.wallMs());
       this.#scheduler.restoreRetry({ queue, retryStep, retryInMs }, clock.monotonicMs());
     }
-    this.#pauseRules.restore(rules);
-    this.#scheduler.operating.pausesChanged(clock.monotonicMs());
   }
 
   /** It is durable: into its queues. */
@@ -406,6 +425,7 @@ export class Engine {
       const nowMs = this.#ports.clock.monotonicMs();
       this.#receptions.tick(nowMs);
       this.#sendings.tick(nowMs);
+      this.#deletions.tick();
       this.#spool.tick();
       this.#isFull();
       if (!this.#isStopped) this.#tick();

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { domainDefaults } from '../config/config.ts';
+import type { Envelope } from '../message/envelope.ts';
 import { type QueueName, queueName } from '../message/names.ts';
 import type { QueueState as SpoolQueueState } from '../message/queueState.ts';
 import { wholeShare } from '../queue/limitShares.ts';
 import { PauseRules } from '../queue/pauseRules.ts';
 import { Scheduler } from '../queue/scheduler.ts';
 import { VirtualClock } from '../simulation/virtualClock.ts';
+import { envelopeOf } from '../spool/samples.testing.ts';
 import { Operations, type QueueSelection } from './operations.ts';
 import { ruleOfState } from './pauseStates.ts';
 
@@ -44,9 +46,19 @@ function setUp(recipientsByDomain: Readonly<Record<string, number>>) {
     spool: {
       putQueueState: (state) => void states.push(state),
       settled: () => new Promise((resolve) => (settle = resolve)),
+      purge: (named) => void purged.push([...named]),
+      read: async ({ recordAt }) => ({
+        kind: 'stored',
+        envelope: envelopes[recordAt]!,
+        content: { prefix: new Uint8Array(0), chunks: [], sizeBytes: 0 },
+      }),
     },
+    held: { get: () => undefined },
+    deletions: { tick: () => undefined },
     sendings: { changed: () => undefined, lastError: (queue) => (queue.startsWith('b') ? '421 no' : '') },
   });
+  const purged: number[][] = [];
+  const envelopes: Envelope[] = [];
   let sequence = 0;
   for (const [domain, count] of Object.entries(recipientsByDomain)) {
     const recipients = Array.from({ length: count }, (_, index) => ({
@@ -55,10 +67,15 @@ function setUp(recipientsByDomain: Readonly<Record<string, number>>) {
       attempts: 0,
       nextTryInMs: 0,
     }));
-    const location = { segment: 1, recordAt: 0, recordBytes: 1 };
+    const recordAt = envelopes.push({
+      ...envelopeOf({ epoch: 1, sequence: sequence + 1 }, 0),
+      reversePath: `${domain}@sender.test`,
+      recipients: recipients.map(({ index }) => ({ forwardPath: `R${index}@${domain}`, domain, orcpt: '' })),
+    });
+    const location = { segment: 1, recordAt: recordAt - 1, recordBytes: 1 };
     scheduler.add({ id: { epoch: 1, sequence: ++sequence }, location, vmta: 'v', ageMs: 0, recipients }, 0);
   }
-  return { clock, operations, scheduler, states, rules, settle: () => settle() };
+  return { clock, purged, operations, scheduler, states, rules, settle: () => settle() };
 }
 
 const namesOf = (operations: Operations, more: Partial<QueueSelection>): readonly QueueName[] =>
@@ -146,4 +163,29 @@ test('rules are not remembered without end', async () => {
   const all = operations.setPause('*', true);
   settle();
   expect(await all).toMatchObject({ pauseRules: ['*/*'] });
+});
+
+const anybody = { olderThanMs: 0, orig: undefined, rcpt: undefined, job: undefined, isTrial: false };
+
+test('who is deleted is gone from the queues at once, and named to the spool before the answer', async () => {
+  const { operations, purged, settle } = setUp({ 'a.test': 2, 'b.test': 1 });
+  const trial = operations.delete({ ...anybody, selector: '*', isTrial: true });
+  expect(await trial).toEqual({ queues: 2, recipients: 3, inDelivery: 0, goesOn: false });
+  const deleted = operations.delete({ ...anybody, selector: 'a.test' });
+  expect(namesOf(operations, {})).toEqual(['b.test/v']);
+  expect(purged).toEqual([[1, 1, 0, 1, 1, 1]]);
+  settle();
+  expect(await deleted).toEqual({ queues: 1, recipients: 2, inDelivery: 0, goesOn: false });
+});
+
+test('what only envelopes tell is read, and only those that match are deleted', async () => {
+  const { operations, purged, settle, clock } = setUp({ 'a.test': 3, 'b.test': 2 });
+  const deleted = operations.delete({ ...anybody, selector: '*', rcpt: 'r1@*', orig: 'A.*@sender.test' });
+  expect(await operations.delete({ ...anybody, selector: '*', rcpt: '*' })).toBe('busy');
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+  expect(purged).toEqual([[1, 1, 1]]);
+  settle();
+  expect(await deleted).toMatchObject({ recipients: 1, goesOn: false });
+  clock.advance(1);
+  expect(operations.list(everything).recipientsTotal).toBe(4);
 });

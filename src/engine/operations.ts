@@ -1,12 +1,20 @@
 import type { Clock, Log } from '../base/ports.ts';
 import { NearestNames } from '../config/nearest.ts';
+import type { Envelope } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
 import type { PauseRules } from '../queue/pauseRules.ts';
-import type { QueueSelector } from '../queue/queueSelector.ts';
-import { parseQueueSelector } from '../queue/queueSelector.ts';
-import type { QueueMode, QueueSummary, RetryCounts } from '../queue/schedule.ts';
+import { globOf, parseQueueSelector } from '../queue/queueSelector.ts';
+import type {
+  Deletion,
+  PauseCounts,
+  QueueMode,
+  QueueSummary,
+  RetryCounts,
+  StandingMessage,
+} from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { HeldContent } from './heldContent.ts';
 import { stateOfDropped, stateOfRule } from './pauseStates.ts';
 
 export interface QueueState extends QueueSummary {
@@ -46,25 +54,52 @@ export type FoundQueue =
   | { readonly kind: 'found'; readonly queue: QueueState }
   | { readonly kind: 'unknown'; readonly nearest: string | undefined };
 
-export interface PauseCounts {
-  /** Queues that the command meant. */
-  readonly queues: number;
-  readonly recipients: number;
+export interface PauseAnswer extends PauseCounts {
   /** All rules that hold now. */
   readonly pauseRules: readonly string[];
+}
+
+/** Who is to be deleted. Texts are patterns: `*` for any text, case does not count. */
+export interface DeleteOrder {
+  readonly selector: string;
+  /** Queued so long ago. */
+  readonly olderThanMs: number;
+  /** undefined: whatever the envelope says. */
+  readonly orig: string | undefined;
+  readonly rcpt: string | undefined;
+  readonly job: string | undefined;
+  /** Only counts; not with what only envelopes tell. */
+  readonly isTrial: boolean;
+}
+
+export interface DeleteCounts {
+  /** That the selector meant. */
+  readonly queues: number;
+  /** Deleted so far. */
+  readonly recipients: number;
+  /** Meant, too, and left alone: what is under way ends as it ends. */
+  readonly inDelivery: number;
+  /** Envelopes are still being read: more will be deleted. */
+  readonly goesOn: boolean;
 }
 
 export interface OperationParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly scheduler: Scheduler;
-  readonly spool: Pick<Spool, 'putQueueState' | 'settled'>;
+  readonly spool: Pick<Spool, 'putQueueState' | 'purge' | 'settled' | 'read'>;
   readonly rules: PauseRules;
+  readonly held: Pick<HeldContent, 'get'>;
+  readonly deletions: { tick(): void };
   readonly sendings: { changed(): void; lastError(queue: QueueName): string };
 }
 
 /** So many rules are remembered; a person does not give more. */
 const rulesMax = 1000;
+
+/** A command that reads envelopes for longer answers, and goes on. */
+const answerMaxMs = 3000;
+const readAtATime = 2000;
 
 /** Names that are looked through for the one that was meant. */
 const candidatesMax = 10_000;
@@ -72,6 +107,7 @@ const candidatesMax = 10_000;
 /** What an operator asks of an engine's queues. */
 export class Operations {
   readonly #parts: OperationParts;
+  #isDeleting = false;
 
   constructor(parts: OperationParts) {
     this.#parts = parts;
@@ -108,7 +144,7 @@ export class Operations {
   }
 
   /** Durable when it answers; in effect at once. Rules are not remembered without end. */
-  async setPause(text: string, isPaused: boolean): Promise<PauseCounts | 'tooMany'> {
+  async setPause(text: string, isPaused: boolean): Promise<PauseAnswer | 'tooMany'> {
     const { rules, scheduler, spool, sendings, log, clock } = this.#parts;
     const selector = parseQueueSelector(text)!;
     if (
@@ -123,8 +159,8 @@ export class Operations {
     for (const rule of dropped) {
       if (rule.selector.text !== added?.selector.text) spool.putQueueState(stateOfDropped(rule));
     }
-    scheduler.operating.pausesChanged(clock.monotonicMs());
-    const counts = this.#count(selector);
+    const matches = (queue: QueueName): boolean => selector.matches(queue);
+    const counts = scheduler.operating.pause(matches, isPaused, clock.monotonicMs());
     log.write('info', isPaused ? 'queue.paused' : 'queue.resumed', { selector: selector.text, ...counts });
     sendings.changed();
     await spool.settled();
@@ -140,15 +176,83 @@ export class Operations {
     return counts;
   }
 
-  #count(selector: QueueSelector): Pick<PauseCounts, 'queues' | 'recipients'> {
-    let queues = 0;
-    let recipients = 0;
-    for (const queue of this.#parts.scheduler.queues(this.#parts.clock.monotonicMs())) {
-      if (!selector.matches(queue.name)) continue;
-      queues++;
-      recipients += queue.recipients;
+  /** Durable when it answers. `busy`: another one still reads envelopes. */
+  async delete(order: DeleteOrder): Promise<DeleteCounts | 'busy'> {
+    const { scheduler, clock } = this.#parts;
+    const selector = parseQueueSelector(order.selector)!;
+    const what: Deletion = {
+      matches: (queue) => selector.matches(queue),
+      queuedBeforeMs: clock.monotonicMs() - order.olderThanMs,
+    };
+    const trial = scheduler.operating.delete({ ...what, isTrial: true }, clock.monotonicMs());
+    const sum = { queues: trial.queues, recipients: 0, inDelivery: 0, goesOn: false };
+    const isWanted = envelopeFilter(order);
+    if (order.isTrial) return { ...sum, recipients: trial.recipients, inDelivery: trial.inDelivery };
+    if (isWanted === undefined) {
+      this.#delete(what, sum);
+      this.#parts.log.write('info', 'queue.deleted', { ...order, ...sum });
+      await this.#parts.spool.settled();
+      return sum;
     }
-    return { queues, recipients };
+    if (this.#isDeleting) return 'busy';
+    this.#isDeleting = true;
+    sum.goesOn = true;
+    const work = this.#deleteByEnvelope(what, isWanted, sum).then(() => {
+      this.#isDeleting = false;
+      sum.goesOn = false;
+      this.#parts.log.write('info', 'queue.deleted', { ...order, ...sum });
+    });
+    await Promise.race([work, new Promise<void>((resolve) => void clock.after(answerMaxMs, resolve))]);
+    return { ...sum };
+  }
+
+  #delete(what: Deletion, sum: { recipients: number; inDelivery: number }): void {
+    const { scheduler, spool, sendings, deletions, clock } = this.#parts;
+    const { recipients, inDelivery, named } = scheduler.operating.delete(what, clock.monotonicMs());
+    sum.recipients += recipients;
+    sum.inDelivery += inDelivery;
+    if (recipients > 0) spool.purge(named);
+    deletions.tick();
+    sendings.changed();
+  }
+
+  /** In turns, so that neither memory nor the time of one turn grows with the queues. */
+  async #deleteByEnvelope(
+    what: Deletion,
+    isWanted: EnvelopeFilter,
+    sum: { recipients: number; inDelivery: number },
+  ): Promise<void> {
+    const { scheduler, spool } = this.#parts;
+    for (let from = 0; ; ) {
+      const turn = scheduler.operating.messagesMeant(what, from, readAtATime);
+      if (turn.length === 0) break;
+      from = turn.at(-1)!.handle + 1;
+      const found: (StandingMessage & { readonly places: ReadonlySet<number> })[] = [];
+      for (const message of turn) {
+        const envelope = await this.#envelopeOf(message);
+        if (envelope === undefined) continue;
+        const all = envelope.recipients.map((_, index) => index);
+        const places = new Set(all.filter((index) => isWanted(envelope, index)));
+        if (places.size > 0) found.push({ ...message, places });
+      }
+      // While others were read a message may have gone, and its handle be another's.
+      const there = found.filter((message) => scheduler.standing.locationOf(message) !== undefined);
+      if (there.length === 0) continue;
+      const places = new Map(there.map((message) => [message.handle, message.places]));
+      this.#delete({ ...what, of: (handle, index) => places.get(handle)?.has(index) ?? false }, sum);
+    }
+    await spool.settled();
+  }
+
+  /** undefined: it cannot be read, or is gone. */
+  async #envelopeOf(message: StandingMessage): Promise<Envelope | undefined> {
+    const { held, spool, scheduler } = this.#parts;
+    const location = scheduler.standing.locationOf(message);
+    if (location === undefined) return undefined;
+    const inMemory = held.get(message.handle);
+    if (inMemory !== undefined) return inMemory.envelope;
+    const read = await spool.read(location);
+    return read.kind === 'stored' ? read.envelope : undefined;
   }
 
   #stateOf(queue: QueueSummary): QueueState {
@@ -156,6 +260,24 @@ export class Operations {
     const pausedBy = queue.isPaused ? (rules.ruleOf(queue.name)?.selector.text ?? '') : '';
     return { ...queue, lastError: sendings.lastError(queue.name), pausedBy };
   }
+}
+
+type EnvelopeFilter = (envelope: Envelope, index: number) => boolean;
+
+/** undefined: nothing is asked that only an envelope tells. */
+function envelopeFilter({ orig, rcpt, job }: DeleteOrder): EnvelopeFilter | undefined {
+  if (orig === undefined && rcpt === undefined && job === undefined) return undefined;
+  const origOf = textFilter(orig);
+  const rcptOf = textFilter(rcpt);
+  const jobOf = textFilter(job);
+  return ({ reversePath, recipients, jobId }, index) =>
+    origOf(reversePath) && rcptOf(recipients[index]!.forwardPath) && jobOf(jobId);
+}
+
+function textFilter(pattern: string | undefined): (text: string) => boolean {
+  if (pattern === undefined) return () => true;
+  const matches = globOf(pattern.toLowerCase());
+  return (text) => matches(text.toLowerCase());
 }
 
 /** Negative: the first one comes first. */

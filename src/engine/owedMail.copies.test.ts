@@ -41,6 +41,7 @@ beforeEach(() => {
     clock: { wallMs: () => wallMs, monotonicMs: () => 0 } as Partial<Clock> as Clock,
     scheduler,
     overdue,
+    deleted: { waiting: [], moved: () => undefined },
     quarantine,
     log: { write: (_level, event) => void logged.push(event) },
   });

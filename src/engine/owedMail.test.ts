@@ -49,6 +49,7 @@ beforeEach(() => {
     clock: new VirtualClock(),
     scheduler,
     overdue: { waiting: [], moved: () => undefined } as never,
+    deleted: { waiting: [], moved: () => undefined },
     quarantine,
     log: { write: () => undefined },
   });

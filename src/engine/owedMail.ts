@@ -4,15 +4,17 @@ import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import type { MessageHandle } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { OwedMail, OwedMessage } from '../spool/copyForward.ts';
-import type { OwedAfterRestart } from '../spool/owed.ts';
+import { isQuarantined, type OwedAfterRestart, type OwedRecipient } from '../spool/owed.ts';
 import type { SnapshotRecipient } from '../spool/record.ts';
-import type { Overdue } from './overdue.ts';
+import type { Overdue, OverdueMessage, OverdueRecipient } from './overdue.ts';
 import type { Quarantine, Quarantined } from './quarantine.ts';
 
 export interface OwedMailParts {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly overdue: Overdue;
+  /** Deleted, and their envelopes are being read. */
+  readonly deleted: Pick<Overdue, 'waiting' | 'moved'>;
   readonly quarantine: Quarantine;
   readonly log: Log;
 }
@@ -28,6 +30,9 @@ export class EngineMail implements OwedMail {
    */
   readonly #handles = new Map<string, MessageHandle[]>();
 
+  /** Taken up, and already deleted: places in the envelope by message. */
+  readonly #deleted = new Map<MessageHandle, ReadonlySet<number>>();
+
   constructor(parts: OwedMailParts) {
     this.#parts = parts;
   }
@@ -38,17 +43,41 @@ export class EngineMail implements OwedMail {
       this.#holdDeadly(message);
       return;
     }
-    const held = message.recipients.filter(({ heldFor }) => heldFor !== undefined);
+    const held = message.recipients.filter(isQuarantined);
     if (held.length > 0) this.#parts.quarantine.take({ ...message, recipients: held });
-    const recipients = message.recipients.filter(({ heldFor }) => heldFor === undefined);
-    if (recipients.length > 0) this.#schedule({ ...message, recipients });
+    this.#scheduleTakenUp({
+      ...message,
+      recipients: message.recipients.filter((recipient) => !isQuarantined(recipient)),
+    });
+  }
+
+  /** Once everything is taken up: those that were deleted before leave the queues again. */
+  dropDeleted(): void {
+    const { scheduler, clock } = this.#parts;
+    const deleted = this.#deleted;
+    if (deleted.size === 0) return;
+    const of = (handle: MessageHandle, index: number): boolean => deleted.get(handle)?.has(index) ?? false;
+    const what = { matches: () => true, queuedBeforeMs: Number.POSITIVE_INFINITY, of };
+    scheduler.operating.delete(what, clock.monotonicMs());
+    deleted.clear();
+  }
+
+  #scheduleTakenUp(message: Quarantined): void {
+    if (message.recipients.length === 0) return;
+    const handle = this.#schedule(message);
+    const deleted = message.recipients.filter(({ heldFor }) => heldFor === 'deleted');
+    if (deleted.length > 0) this.#deleted.set(handle, new Set(deleted.map(({ index }) => index)));
   }
 
   #holdDeadly(message: OwedAfterRestart): void {
     const { quarantine, log } = this.#parts;
     log.write('error', 'message.deadly', { id: formatMessageId(message.id) });
-    const recipients = message.recipients.map((one) => ({ ...one, heldFor: 'deadly' as const }));
-    quarantine.hold({ ...message, recipients }, 'deadly');
+    const isDeleted = ({ heldFor }: OwedRecipient): boolean => heldFor === 'deleted';
+    const recipients = message.recipients
+      .filter((one) => !isDeleted(one))
+      .map((one) => ({ ...one, heldFor: 'deadly' as const }));
+    if (recipients.length > 0) quarantine.hold({ ...message, recipients }, 'deadly');
+    this.#scheduleTakenUp({ ...message, recipients: message.recipients.filter(isDeleted) });
   }
 
   /** What is held of a message may be tried from now on. How many recipients; 0: nothing of it is held. */
@@ -63,7 +92,7 @@ export class EngineMail implements OwedMail {
   }
 
   owedIn(segment: number): readonly OwedMessage[] {
-    const { scheduler, overdue, quarantine } = this.#parts;
+    const { scheduler, overdue, deleted, quarantine } = this.#parts;
     const owed = new Map<string, OwedMessage>();
     this.#handles.clear();
     const add = (id: MessageId, location: SpoolLocation, handles: readonly MessageHandle[]): void => {
@@ -73,7 +102,7 @@ export class EngineMail implements OwedMail {
       owed.set(key, { id, location, isDamaged });
       this.#handles.set(key, [...(this.#handles.get(key) ?? []), ...handles]);
     };
-    for (const { id, location } of [...overdue.waiting, ...quarantine.all()]) {
+    for (const { id, location } of [...overdue.waiting, ...deleted.waiting, ...quarantine.all()]) {
       if (location.segment === segment) add(id, location, []);
     }
     for (const { handle, id, location } of scheduler.standing.messagesIn(segment))
@@ -82,16 +111,22 @@ export class EngineMail implements OwedMail {
   }
 
   recipientsOf(messages: readonly OwedMessage[]): readonly (readonly SnapshotRecipient[])[] {
-    const { overdue, quarantine } = this.#parts;
+    const { overdue, deleted, quarantine } = this.#parts;
     const scheduled = this.#scheduledOf(messages);
     const late = new Map<string, SnapshotRecipient[]>();
     const segments = new Set(messages.map(({ location }) => location.segment));
-    for (const { id, location, recipientIndex, attempts } of overdue.waiting) {
-      if (!segments.has(location.segment)) continue;
+    const add = (
+      one: OverdueRecipient & Pick<OverdueMessage, 'id' | 'location'>,
+      heldFor?: 'deleted',
+    ): void => {
+      const { id, location, recipientIndex: index, attempts } = one;
+      if (!segments.has(location.segment)) return;
       const recipients = late.get(formatMessageId(id)) ?? [];
-      recipients.push({ index: recipientIndex, attempts, nextTryMs: 0, heldFor: undefined });
+      recipients.push({ index, attempts, nextTryMs: 0, heldFor });
       late.set(formatMessageId(id), recipients);
-    }
+    };
+    for (const one of overdue.waiting) add(one);
+    for (const one of deleted.waiting) add(one, 'deleted');
     return messages.map(({ id }) => {
       const key = formatMessageId(id);
       return [
@@ -103,12 +138,13 @@ export class EngineMail implements OwedMail {
   }
 
   moved(message: OwedMessage, to: SpoolLocation): void {
-    const { scheduler, overdue, quarantine } = this.#parts;
+    const { scheduler, overdue, deleted, quarantine } = this.#parts;
     const { id, location } = message;
     const key = formatMessageId(id);
     this.#damaged.delete(key);
     for (const handle of this.#handles.get(key) ?? []) scheduler.standing.moved({ handle, id, location }, to);
     overdue.moved(id, to);
+    deleted.moved(id, to);
     quarantine.moved(id, to);
   }
 
@@ -154,12 +190,12 @@ export class EngineMail implements OwedMail {
       const key = formatMessageId(id);
       const known = scheduled.get(key) ?? [];
       scheduled.set(key, known);
-      for (const { index, attempts, nextTryInMs } of recipients[i]!) {
+      for (const { index, attempts, nextTryInMs, isDeleted } of recipients[i]!) {
         known.push({
           index,
           attempts,
           nextTryMs: nextTryInMs === 0 ? 0 : nowMs + nextTryInMs,
-          heldFor: this.#damaged.has(key) ? 'damaged' : undefined,
+          heldFor: isDeleted ? 'deleted' : this.#damaged.has(key) ? 'damaged' : undefined,
         });
       }
     });

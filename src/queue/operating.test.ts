@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { domainDefaults } from '../config/config.ts';
 import { type QueueName, queueName } from '../message/names.ts';
 import { wholeShare } from './limitShares.ts';
-import { namedRecipients } from './operating.ts';
 import { PauseRules } from './pauseRules.ts';
 import { parseQueueSelector } from './queueSelector.ts';
 import type { Batch, OwedMessage } from './schedule.ts';
@@ -44,8 +43,9 @@ function setUp() {
     return scheduler.add({ id, location, vmta: 'v', ageMs: 0, recipients, ...more }, nowMs);
   };
   const pause = (text: string, isPaused: boolean, nowMs = 0): number => {
-    rules.set(parseQueueSelector(text)!, isPaused);
-    return scheduler.operating.pausesChanged(nowMs);
+    const selector = parseQueueSelector(text)!;
+    rules.set(selector, isPaused);
+    return scheduler.operating.pause((queue) => selector.matches(queue), isPaused, nowMs).queues;
   };
   const summary = (name: QueueName, nowMs = 0) => scheduler.queue(name, nowMs);
   return { scheduler, add, pause, summary };
@@ -117,9 +117,9 @@ test('deleted recipients leave their queues, ready or waiting, and are told once
   const { scheduler, add, summary } = setUp();
   add('aab');
   const second = add('a', { nextTryInMs: 500 });
-  const { named, ...counts } = scheduler.operating.delete({ matches: only(a), olderThanMs: 0 }, 0);
+  const { named, ...counts } = scheduler.operating.delete({ matches: only(a), queuedBeforeMs: 0 }, 0);
   expect(counts).toEqual({ queues: 1, recipients: 3, inDelivery: 0 });
-  const names = [...namedRecipients(named)].map(({ id, recipientIndex }) => [id.sequence, recipientIndex]);
+  const names = [0, 3, 6].map((at) => [named[at + 1], named[at + 2]]);
   expect(names.sort()).toEqual([
     [1, 0],
     [1, 1],
@@ -146,15 +146,15 @@ test('deletion leaves those in delivery alone, counts them, and keeps to younger
   const batch = take(scheduler, a, 0);
   const old = add('a', { ageMs: 600 });
   add('a');
-  const olderThan = scheduler.operating.delete({ matches: all, olderThanMs: 500 }, 0);
+  const olderThan = scheduler.operating.delete({ matches: all, queuedBeforeMs: -500 }, 0);
   expect(olderThan).toMatchObject({ recipients: 1, inDelivery: 0 });
   expect(scheduler.operating.takeDeleted(9)).toMatchObject([{ handle: old }]);
   const ofOne = add('aa');
   const of = (handle: number, index: number): boolean => handle === ofOne && index === 1;
-  expect(scheduler.operating.delete({ matches: all, olderThanMs: 0, of }, 0)).toMatchObject({
+  expect(scheduler.operating.delete({ matches: all, queuedBeforeMs: 0, of }, 0)).toMatchObject({
     recipients: 1,
   });
-  expect(scheduler.operating.delete({ matches: all, olderThanMs: 0 }, 0)).toMatchObject({
+  expect(scheduler.operating.delete({ matches: all, queuedBeforeMs: 0 }, 0)).toMatchObject({
     recipients: 2,
     inDelivery: 2,
   });
@@ -163,10 +163,29 @@ test('deletion leaves those in delivery alone, counts them, and keeps to younger
   expect(summary(a)).toMatchObject({ recipients: 1, waiting: 1 });
 });
 
+test('a trial counts and takes nobody out', () => {
+  const { scheduler, add, summary } = setUp();
+  add('aab');
+  add('a', { nextTryInMs: 500 });
+  const counts = scheduler.operating.delete({ matches: only(a), queuedBeforeMs: 0, isTrial: true }, 0);
+  expect(counts).toEqual({ queues: 1, recipients: 3, inDelivery: 0, named: new Float64Array(0) });
+  expect(summary(a)).toMatchObject({ recipients: 3, ready: 2, waiting: 1 });
+  expect(scheduler.operating.takeDeleted(9)).toEqual([]);
+});
+
+test('messages of which somebody is meant are told in turns', () => {
+  const { scheduler, add } = setUp();
+  const [first, , third] = ['ab', 'b', 'a', 'a'].map((domains) => add(domains));
+  const what = { matches: only(a), queuedBeforeMs: 0 };
+  const turn = scheduler.operating.messagesMeant(what, 0, 2);
+  expect(turn.map(({ handle }) => handle)).toEqual([first, third]);
+  expect(scheduler.operating.messagesMeant(what, third! + 1, 2)).toHaveLength(1);
+});
+
 test('what is owed of a message says who of it is deleted', () => {
   const { scheduler, add } = setUp();
   add('ab');
-  scheduler.operating.delete({ matches: only(b), olderThanMs: 0 }, 0);
+  scheduler.operating.delete({ matches: only(b), queuedBeforeMs: 0 }, 0);
   const messages = scheduler.standing.messagesIn(7);
   const [owed] = scheduler.standing.recipientsOf(messages, 0);
   expect(owed!.map(({ index, isDeleted }) => [index, isDeleted])).toEqual([

@@ -1,8 +1,15 @@
-import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
 import { type MessageTable, none, type RecipientTable } from './columns.ts';
 import type { Queue } from './queue.ts';
-import type { DeletedRecipient, Deletion, DeletionCounts, RetryCounts } from './schedule.ts';
+import type {
+  DeletedRecipient,
+  Deletion,
+  DeletionCounts,
+  MessageHandle,
+  PauseCounts,
+  RetryCounts,
+  StandingMessage,
+} from './schedule.ts';
 import type { TimeHeap } from './timeHeap.ts';
 
 /** What of a scheduler an operator's commands work on. */
@@ -12,7 +19,6 @@ export interface Operated {
   readonly waiting: TimeHeap;
   queues(): Iterable<Queue>;
   queueOf(slot: number): Queue;
-  isPaused(queue: QueueName): boolean;
   /** Its wait is over, though its step is not forgotten. */
   endWait(queue: Queue, nowMs: number): void;
   makeReady(slot: number, queue: Queue): void;
@@ -31,17 +37,17 @@ export class Operating {
     this.#of = of;
   }
 
-  /** The rules of what is paused have changed. How many queues are paused now. */
-  pausesChanged(nowMs: number): number {
-    let paused = 0;
-    for (const queue of [...this.#of.queues()]) {
-      const isPaused = this.#of.isPaused(queue.name);
-      if (isPaused) paused++;
+  /** These queues are paused from now on, or no more; for those that come later `isPaused` is asked. */
+  pause(matches: (queue: QueueName) => boolean, isPaused: boolean, nowMs: number): PauseCounts {
+    let recipients = 0;
+    const queues = this.#matching(matches);
+    for (const queue of queues.values()) {
+      recipients += queue.recipients;
       if (isPaused === queue.isPaused) continue;
       queue.isPaused = isPaused;
       this.#of.review(queue, nowMs);
     }
-    return paused;
+    return { queues: queues.size, recipients };
   }
 
   /** Ends the waits of these queues, and those of their deferred recipients. */
@@ -62,43 +68,80 @@ export class Operating {
    * delivery stay where they are.
    */
   delete(what: Deletion, nowMs: number): DeletionCounts {
-    const { messages, recipients, waiting, queueOf } = this.#of;
+    const { recipients, waiting } = this.#of;
     const queues = this.#matching(what.matches);
-    const queuedBeforeMs = nowMs - what.olderThanMs;
-    const isMeant = (slot: number): boolean => {
-      const message = recipients.message[slot]!;
-      return (
-        messages.queuedAtMs[message]! <= queuedBeforeMs &&
-        (what.of?.(message, recipients.index[slot]!) ?? true)
-      );
-    };
-    let meant = 0;
-    const isWanted = new Uint8Array(recipients.message.length);
-    for (const slot of recipients.slots()) {
-      if (!queues.has(recipients.queue[slot]!) || !isMeant(slot)) continue;
-      meant++;
-      isWanted[slot] = 1;
-    }
-    const slots: number[] = [...waiting.extract((slot) => isWanted[slot] === 1)];
+    const isMeant = this.#meant(what, queues);
+    const isTrial = what.isTrial === true;
+    const slots: number[] = isTrial
+      ? Array.from(waiting.entriesOf(isMeant.marks), ([slot]) => slot)
+      : [...waiting.extract((slot) => isMeant.marks[slot] === 1)];
     for (const queue of queues.values()) {
       for (let slot = queue.readyHead; slot !== none; ) {
         const next = recipients.next[slot]!;
-        if (isWanted[slot] === 1) {
-          this.#of.unready(slot, queue);
+        if (isMeant.marks[slot] === 1) {
+          if (!isTrial) this.#of.unready(slot, queue);
           slots.push(slot);
         }
         slot = next;
       }
     }
-    const named = new Float64Array(slots.length * 3);
-    slots.forEach((slot, i) => {
-      const message = recipients.message[slot]!;
-      named.set([messages.epoch[message]!, messages.sequence[message]!, recipients.index[slot]!], 3 * i);
-      queueOf(slot).recipients--;
+    const counts = {
+      queues: queues.size,
+      recipients: slots.length,
+      inDelivery: isMeant.count - slots.length,
+    };
+    if (isTrial) return { ...counts, named: noNames };
+    const named = this.#namesOf(slots);
+    for (const slot of slots) {
+      queues.get(recipients.queue[slot]!)!.recipients--;
       this.#keepDeleted(slot);
-    });
+    }
     for (const queue of queues.values()) this.#of.review(queue, nowMs);
-    return { queues: queues.size, recipients: slots.length, inDelivery: meant - slots.length, named };
+    return { ...counts, named };
+  }
+
+  /** Messages some recipient of which is meant, by their handles from `from` on; `most` at a time. */
+  messagesMeant(what: Deletion, from: MessageHandle, most: number): readonly StandingMessage[] {
+    const { messages, recipients } = this.#of;
+    const { marks } = this.#meant(what, this.#matching(what.matches));
+    const isFound = new Uint8Array(messages.live.length);
+    for (const slot of recipients.slots()) if (marks[slot] === 1) isFound[recipients.message[slot]!] = 1;
+    const found: StandingMessage[] = [];
+    for (let handle = isFound.indexOf(1, from); handle >= 0 && found.length < most; ) {
+      found.push({ handle, id: messages.idOf(handle), location: messages.locationOf(handle) });
+      handle = isFound.indexOf(1, handle + 1);
+    }
+    return found;
+  }
+
+  #meant(
+    { queuedBeforeMs, of }: Deletion,
+    queues: ReadonlyMap<number, Queue>,
+  ): { readonly marks: Uint8Array; readonly count: number } {
+    const { messages, recipients } = this.#of;
+    const marks = new Uint8Array(recipients.message.length);
+    let count = 0;
+    for (const slot of recipients.slots()) {
+      const message = recipients.message[slot]!;
+      if (!queues.has(recipients.queue[slot]!) || messages.queuedAtMs[message]! > queuedBeforeMs) continue;
+      if (of !== undefined && !of(message, recipients.index[slot]!)) continue;
+      count++;
+      marks[slot] = 1;
+    }
+    return { marks, count };
+  }
+
+  #namesOf(slots: readonly number[]): Float64Array {
+    const { messages, recipients } = this.#of;
+    const named = new Float64Array(slots.length * 3);
+    let at = 0;
+    for (const slot of slots) {
+      const message = recipients.message[slot]!;
+      named[at++] = messages.epoch[message]!;
+      named[at++] = messages.sequence[message]!;
+      named[at++] = recipients.index[slot]!;
+    }
+    return named;
   }
 
   /** The oldest of those that were deleted; from now on the caller owes them. */
@@ -141,11 +184,4 @@ export class Operating {
   }
 }
 
-/** Names deleted recipients to those who remember them: epoch, sequence and place, three numbers each. */
-export function* namedRecipients(
-  named: Float64Array,
-): Iterable<{ readonly id: MessageId; readonly recipientIndex: number }> {
-  for (let at = 0; at < named.length; at += 3) {
-    yield { id: { epoch: named[at]!, sequence: named[at + 1]! }, recipientIndex: named[at + 2]! };
-  }
-}
+const noNames = new Float64Array(0);

@@ -9,7 +9,7 @@ export interface RegistryOptions {
   settingsFor(domain: string, vmta: string): QueueSettings;
   /** Asked once a virtual MTA; without it none has limits or addresses of its own. */
   vmtaFor?(vmta: string): VmtaSettings;
-  /** Whether an operator has paused it; without it none is. */
+  /** Whether one that comes into being is paused; without it none is. */
   isPaused?(queue: QueueName): boolean;
 }
 
@@ -59,10 +59,6 @@ export class QueueRegistry {
     return this.#byId[id]!;
   }
 
-  isPaused(name: QueueName): boolean {
-    return this.#options.isPaused?.(name) ?? false;
-  }
-
   vmtaOf(queue: Queue): SendingVmta {
     return this.vmtas[queue.vmta]!;
   }
@@ -84,7 +80,7 @@ export class QueueRegistry {
     const id = this.#freeIds.pop() ?? this.#byId.length;
     const settings = this.#options.settingsFor(domain, vmta);
     const queue = new Queue(name, id, this.#vmtaId(vmta), settings, this.#memory.recall(name));
-    queue.isPaused = this.isPaused(name);
+    queue.isPaused = this.#options.isPaused?.(name) ?? false;
     this.#queues.set(name, queue);
     this.#byId[id] = queue;
     return queue;

@@ -36,8 +36,8 @@ export function parseQueueSelector(given: string): QueueSelector | undefined {
   };
 }
 
-/** Linear in the text for each star: the shortest way to the next piece is always good enough. */
-function globOf(pattern: string): (text: string) => boolean {
+/** `*` for any text. Linear in the text for each star: the shortest way to the next piece is always good enough. */
+export function globOf(pattern: string): (text: string) => boolean {
   if (pattern === '*') return () => true;
   const [first, ...others] = pattern.split('*');
   const last = others.pop();

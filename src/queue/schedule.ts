@@ -82,8 +82,10 @@ export type DeletedRecipient = Omit<ExpiredRecipient, 'queue'>;
 /** Which recipients an operator wants to be rid of. */
 export interface Deletion {
   matches(queue: QueueName): boolean;
-  /** Queued so long ago; 0: all. */
-  readonly olderThanMs: number;
+  /** Monotonic: what was queued later stays. */
+  readonly queuedBeforeMs: number;
+  /** Only counts. */
+  readonly isTrial?: boolean;
   /** Of them, those for which it says yes; by message and place in the envelope. */
   readonly of?: (handle: MessageHandle, index: number) => boolean;
 }
@@ -91,8 +93,14 @@ export interface Deletion {
 export interface DeletionCounts extends RetryCounts {
   /** They were meant, too, and are left alone: what is under way ends as it ends. */
   readonly inDelivery: number;
-  /** Who was taken out: epoch, sequence and place in the envelope, three numbers each. */
+  /** Who was taken out (nobody in a trial): epoch, sequence and place in the envelope, three numbers each. */
   readonly named: Float64Array;
+}
+
+export interface PauseCounts {
+  /** That were meant, with all they hold. */
+  readonly queues: number;
+  readonly recipients: number;
 }
 
 export interface RetryCounts {

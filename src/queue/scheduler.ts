@@ -66,7 +66,6 @@ export class Scheduler {
     waiting: this.#waiting,
     queues: () => this.#registry.all(),
     queueOf: (slot) => this.#registry.byId(this.#recipients.queue[slot]!),
-    isPaused: (queue) => this.#registry.isPaused(queue),
     endWait: (queue, nowMs) => this.#clocks.end(queue, nowMs),
     makeReady: (slot, queue) => this.#makeReady(slot, queue, 'back'),
     unready: (slot, queue) => this.#unready(slot, queue, this.#deadlineMs(slot, queue)),

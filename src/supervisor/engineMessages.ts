@@ -1,6 +1,13 @@
 import type { Config } from '../config/config.ts';
 import type { EngineReport, QuarantineView, ReleaseCounts } from '../engine/engine.ts';
-import type { FoundQueue, PauseCounts, QueueListing, QueueSelection } from '../engine/operations.ts';
+import type {
+  DeleteCounts,
+  DeleteOrder,
+  FoundQueue,
+  PauseAnswer,
+  QueueListing,
+  QueueSelection,
+} from '../engine/operations.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
@@ -14,6 +21,7 @@ export type Question =
   /** Selectors are known to be ones. */
   | { readonly about: 'pause'; readonly selector: string; readonly isPaused: boolean }
   | { readonly about: 'retry'; readonly selector: string }
+  | { readonly about: 'delete'; readonly order: DeleteOrder }
   | { readonly about: 'quarantined'; readonly messagesMax: number }
   /** `id` undefined: of all messages. */
   | { readonly about: 'release'; readonly id: MessageId | undefined };
@@ -23,8 +31,9 @@ export interface Answers {
   readonly report: EngineReport;
   readonly queues: QueueListing;
   readonly queue: FoundQueue;
-  readonly pause: PauseCounts | 'tooMany';
+  readonly pause: PauseAnswer | 'tooMany';
   readonly retry: RetryCounts;
+  readonly delete: DeleteCounts | 'busy';
   readonly quarantined: QuarantineView;
   readonly release: ReleaseCounts;
 }

@@ -149,6 +149,7 @@ const answers: {
   queue: ({ operations }, { queue }) => operations.find(queue),
   pause: ({ operations }, { selector, isPaused }) => operations.setPause(selector, isPaused),
   retry: ({ operations }, { selector }) => operations.retry(selector),
+  delete: ({ operations }, { order }) => operations.delete(order),
   quarantined: (engine, { messagesMax }) => engine.quarantined(messagesMax),
   release: (engine, { id }) => engine.release(id),
 };

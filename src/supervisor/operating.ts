@@ -2,11 +2,17 @@ import type { Clock } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import type { ControlHandler } from '../control/server.ts';
 import { ControlRefusal } from '../control/wire.ts';
-import { type QueueSelection, queueSorts } from '../engine/operations.ts';
+import { type DeleteOrder, type QueueSelection, queueSorts } from '../engine/operations.ts';
 import type { QueueName } from '../message/names.ts';
 import { parseQueueSelector } from '../queue/queueSelector.ts';
 import type { Answers, Question } from './engineMessages.ts';
-import { queueListReport, queuePauseReport, queueRetryReport, queueShowReport } from './operatingReports.ts';
+import {
+  queueDeleteReport,
+  queueListReport,
+  queuePauseReport,
+  queueRetryReport,
+  queueShowReport,
+} from './operatingReports.ts';
 import type { EngineAnswer } from './quarantineReports.ts';
 
 export interface OperatingSetup {
@@ -30,6 +36,7 @@ export function operatingHandlers(setup: OperatingSetup): readonly (readonly [st
     ['queue.pause', (options) => pause(setup, options, true)],
     ['queue.resume', (options) => pause(setup, options, false)],
     ['queue.retry', (options) => retry(setup, options)],
+    ['queue.delete', (options) => deleteFrom(setup, options)],
   ];
 }
 
@@ -85,6 +92,41 @@ async function retry({ askEngines }: OperatingSetup, options: Options): Promise<
   if (selector instanceof ControlRefusal) return selector;
   const asked = await askEngines({ about: 'retry', selector });
   return asked instanceof ControlRefusal ? asked : queueRetryReport(selector, asked);
+}
+
+async function deleteFrom({ askEngines }: OperatingSetup, options: Options): Promise<unknown> {
+  const selector = selectorOf(options);
+  if (selector instanceof ControlRefusal) return selector;
+  const { orig, rcpt, job, olderThanMs = 0, isTrial } = options;
+  const texts = [orig, rcpt, job].filter((text) => text !== undefined);
+  if (!texts.every((text) => typeof text === 'string' && text !== '' && text.length <= patternMaxChars))
+    return badOptions('orig, rcpt and job are texts, with * for any');
+  if (typeof olderThanMs !== 'number' || !(olderThanMs >= 0)) return badOptions('older-than is an interval');
+  const order: DeleteOrder = {
+    selector,
+    olderThanMs,
+    orig: textOrNone(orig),
+    rcpt: textOrNone(rcpt),
+    job: textOrNone(job),
+    isTrial: isTrial === true,
+  };
+  if (order.isTrial && texts.length > 0)
+    return badOptions('only selector and older-than can be counted before');
+  const asked = await askEngines({ about: 'delete', order });
+  if (asked instanceof ControlRefusal) return asked;
+  if (asked.some(({ answer }) => answer === 'busy'))
+    return new ControlRefusal('BUSY', 'another deletion still reads envelopes');
+  const counted = asked.map(({ state, answer }) => ({
+    state,
+    answer: answer === 'busy' ? undefined : answer,
+  }));
+  return queueDeleteReport(selector, order.isTrial, counted);
+}
+
+const patternMaxChars = 512;
+
+function textOrNone(text: unknown): string | undefined {
+  return typeof text === 'string' ? text : undefined;
 }
 
 function selectorOf({ selector = '*' }: Options): string | ControlRefusal {

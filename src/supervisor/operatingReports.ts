@@ -5,6 +5,7 @@ import {
   effectiveDomainSettings,
 } from '../config/domainSettings.ts';
 import type {
+  QueueDeleteReport,
   QueueListReport,
   QueuePauseReport,
   QueueReport,
@@ -13,8 +14,9 @@ import type {
   SettingReport,
 } from '../control/operatingReports.ts';
 import type {
+  DeleteCounts,
   FoundQueue,
-  PauseCounts,
+  PauseAnswer,
   QueueListing,
   QueueSelection,
   QueueSort,
@@ -74,7 +76,7 @@ export function queueShowReport(
 export function queuePauseReport(
   selector: string,
   isPaused: boolean,
-  engines: readonly EngineAnswer<PauseCounts>[],
+  engines: readonly EngineAnswer<PauseAnswer>[],
 ): QueuePauseReport {
   return {
     schema: 'penstock.queuePause/1',
@@ -96,6 +98,23 @@ export function queueRetryReport(
     selector,
     queues: sum(engines, ({ queues }) => queues),
     recipients: sum(engines, ({ recipients }) => recipients),
+    unanswered: unanswered(engines),
+  };
+}
+
+export function queueDeleteReport(
+  selector: string,
+  isTrial: boolean,
+  engines: readonly EngineAnswer<DeleteCounts>[],
+): QueueDeleteReport {
+  return {
+    schema: 'penstock.queueDelete/1',
+    selector,
+    isTrial,
+    queues: sum(engines, ({ queues }) => queues),
+    recipients: sum(engines, ({ recipients }) => recipients),
+    inDelivery: sum(engines, ({ inDelivery }) => inDelivery),
+    goesOn: engines.some(({ answer }) => answer?.goesOn === true),
     unanswered: unanswered(engines),
   };
 }

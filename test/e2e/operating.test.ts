@@ -50,3 +50,27 @@ test('retry ends the waits that queue show tells of', async () => {
   expect((await scene.penstock('queue', 'retry', 'a.test')).stdout).toContain('1 deferred recipients');
   expect(await scene.settle()).toEqual([]);
 });
+
+test('deleted mail is not sent, and has its row once, though the daemon is killed at once', async () => {
+  const scene = await Scene.begin();
+  await scene.penstock('queue', 'pause', '*.held.test');
+  const to = Array.from({ length: 300 }, (_, i) => `r${i}@${i % 3}.held.test`);
+  for (let from = 0; from < to.length; from += 50)
+    await submit(scene.ledger.submissions, scene.port, { to: to.slice(from, from + 50) });
+  const unsaid = await scene.penstock('queue', 'delete', '*.held.test');
+  expect(unsaid).toMatchObject({ code: 64, stderr: expect.stringContaining('3 queues and 300 recipients') });
+  const deleted = await scene.penstock('queue', 'delete', '*.held.test', '--yes');
+  expect(deleted.stdout).toContain('deleted 300 recipients');
+  await scene.daemon.kill();
+  await scene.start();
+  expect(await waitUntil(async () => (await scene.rows()).length >= 300, 10_000)).toBe(true);
+  await scene.penstock('queue', 'resume', '*');
+  await scene.daemon.stop();
+  const rows = await scene.rows();
+  expect(rows.map(({ rcpt }) => rcpt).sort()).toEqual([...to].sort());
+  expect(new Set(rows.map(({ type, dsnStatus, bounceCat }) => `${type} ${dsnStatus} ${bounceCat}`))).toEqual(
+    new Set(['b 5.0.0 (undefined status) other']),
+  );
+  expect(rows[0]).toMatchObject({ queue: expect.stringMatching(/^\d\.held\.test\/{default}$/) });
+  expect(scene.ledger.receptions).toEqual([]);
+});
