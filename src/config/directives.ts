@@ -242,9 +242,9 @@ host-name                  | host          | (the global one) | honoured  | The 
 proxy-protocol             | 1/2           | 1                | harmless  | Version of the proxy protocol spoken.
 
 @ virtual-mta virtual-mta-pool
-max-smtp-out               | count         | unlimited        | unsafe    | Outbound connections of a virtual MTA, all its queues together.
-max-smtp-msg-rate          | rate          | unlimited        | unsafe    | Recipients attempted by a virtual MTA.
-max-smtp-data-volume-rate  | data-rate     | unlimited        | unsafe    | Bytes delivered by a virtual MTA.
+max-smtp-out               | count         | unlimited        | honoured  | Outbound connections of a virtual MTA, all its queues together.
+max-smtp-msg-rate          | rate          | unlimited        | honoured  | Recipients attempted by a virtual MTA.
+max-smtp-data-volume-rate  | data-rate     | unlimited        | honoured  | Bytes delivered by a virtual MTA.
 cold-virtual-mta*          | name          |                  | unsafe    | Virtual MTA that takes a small share, to warm up its address.
 rewrite-list               | name          |                  | unsafe    | <rewrite-list> for addresses.
 
@@ -272,31 +272,31 @@ connection-idle-timeout    | idle-interval | 1s               | honoured  | How 
 log-connections            | yes/no        | no               | honoured  | Log connections.
 log-commands               | yes/no        | no               | honoured  | Log commands and replies.
 log-data                   | yes/no        | no               | honoured  | Log message contents.
-max-msg-rate               | rate          | unlimited        | unsafe    | Recipients attempted by one queue.
-max-connect-rate           | rate          | unlimited        | unsafe    | Connections one queue opens.
-max-data-volume-rate       | data-rate     | unlimited        | unsafe    | Bytes one queue delivers.
-source-ip-max-smtp-out*    | cidr-count    |                  | unsafe    | max-smtp-out for each matching local address.
-source-ip-max-msg-rate*    | cidr-rate     |                  | unsafe    | max-msg-rate for each matching local address.
-source-ip-max-connect-rate* | cidr-rate    |                  | unsafe    | max-connect-rate for each matching local address.
-source-ip-max-data-volume-rate* | cidr-data-rate |                  | unsafe    | max-data-volume-rate for each matching local address.
-smtp-out-rampup-interval   | interval      | 0                | harmless  | Wait between opening connections.
+max-msg-rate               | rate          | unlimited        | honoured  | Recipients attempted by one queue, in any window of that length.
+max-connect-rate           | rate          | unlimited        | honoured  | Connections one queue opens.
+max-data-volume-rate       | data-rate     | unlimited        | honoured  | Bytes one queue delivers.
+source-ip-max-smtp-out*    | cidr-count    |                  | honoured  | max-smtp-out for each matching local address.
+source-ip-max-msg-rate*    | cidr-rate     |                  | honoured  | max-msg-rate for each matching local address.
+source-ip-max-connect-rate* | cidr-rate    |                  | honoured  | max-connect-rate for each matching local address.
+source-ip-max-data-volume-rate* | cidr-data-rate |                  | honoured  | max-data-volume-rate for each matching local address.
+smtp-out-rampup-interval   | interval      | 0                | honoured  | Wait between opening connections.
 max-errors-per-connection  | count         | unlimited        | honoured  | Refused recipients before we hang up.
-backoff-max-smtp-out       | positive         | 20               | harmless  | max-smtp-out in backoff mode.
-backoff-max-msg-rate       | rate          |                  | harmless  | max-msg-rate in backoff mode.
-backoff-max-connect-rate   | rate          |                  | harmless  | max-connect-rate in backoff mode.
-backoff-max-data-volume-rate | data-rate   |                  | harmless  | max-data-volume-rate in backoff mode.
-backoff-retry-after        | intervals     | 1h               | harmless  | retry-after in backoff mode.
+backoff-max-smtp-out       | positive         | 20               | honoured  | max-smtp-out in backoff mode.
+backoff-max-msg-rate       | rate          |                  | honoured  | max-msg-rate in backoff mode.
+backoff-max-connect-rate   | rate          |                  | honoured  | max-connect-rate in backoff mode.
+backoff-max-data-volume-rate | data-rate   |                  | honoured  | max-data-volume-rate in backoff mode.
+backoff-retry-after        | intervals     | 1h               | honoured  | retry-after in backoff mode.
 backoff-notify             | texts         |                  | harmless  | Whom to tell about backoff mode.
-backoff-to-normal-after    | interval-or-never | never        | harmless  | When backoff mode ends by itself.
-backoff-to-normal-after-delivery | yes/no  | no               | harmless  | A delivery ends backoff mode.
+backoff-to-normal-after    | interval-or-never | never        | honoured  | When backoff mode ends by itself.
+backoff-to-normal-after-delivery | yes/no  | no               | honoured  | A delivery ends backoff mode.
 backoff-reroute-to-virtual-mta | name      |                  | unsafe    | Virtual MTA that takes over in backoff mode.
 reroute-to-virtual-mta     | name          |                  | unsafe    | Virtual MTA that takes over.
-backoff-upon-all-sources-disabled | yes/no | no               | harmless  | Enter backoff mode when no local address is left.
+backoff-upon-all-sources-disabled | yes/no | no               | honoured  | Enter backoff mode when no local address is left.
 reenable-source-ip-after   | interval-or-never | never        | harmless  | When a disabled local address is used again.
 disabled-source-ip-notify  | texts         |                  | harmless  | Whom to tell about disabled local addresses.
 log-disabled-ips           | yes/no        | no               | harmless  | Log disabled local addresses.
 retry-after-dns-error      | positive-interval | 1m               | honoured  | How long a queue waits when no name server knew; in backoff mode, too.
-retry-upon-new-mail        | yes/no        | no               | harmless  | New mail wakes a waiting queue.
+retry-upon-new-mail        | yes/no        | no               | honoured  | New mail wakes a waiting queue.
 bounce-upon-no-mx          | yes/no/interval | no             | honoured  | A domain without MX: use its address (no), give up (yes), or give up after so long.
 bounce-upon-5xx-greeting   | yes/no        | yes              | harmless  | Give up on a 5xx greeting.
 bounce-upon-transfer-failure | yes/no      | no               | harmless  | Give up when a transfer breaks.

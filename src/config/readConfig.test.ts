@@ -209,7 +209,8 @@ test('what is on by default and not done yet is always said, and refuses nothing
 test.each([
   ['pickup /a /b', true],
   ['<domain *>\ndkim-sign yes\n</domain>', true],
-  ['<domain *>\nmax-msg-rate 100/h\n</domain>', true],
+  ['<domain *>\nmax-msg-rate 100/h\nmax-smtp-out 3\n</domain>', false],
+  ['<domain *>\nqueue-to q.example\n</domain>', true],
   ['<domain *>\nsmtp-hosts lookup-mx:a.b\n</domain>', false],
   ['<source 0/0>\nrequire-auth yes\n</source>', true],
   ['<source {auth}>\nrequire-auth yes\n</source>', false],

@@ -62,9 +62,11 @@ export class EngineMail implements OwedMail {
     deleted.clear();
   }
 
-  #scheduleTakenUp(message: Quarantined): void {
+  #scheduleTakenUp(message: OwedAfterRestart): void {
     if (message.recipients.length === 0) return;
-    const handle = this.#schedule(message);
+    const { storedBytes, hasBodyFile } = message;
+    // What is stored is a little more than the content; one in a file of its own is not counted there.
+    const handle = this.#schedule(message, hasBodyFile ? undefined : storedBytes);
     const deleted = message.recipients.filter(({ heldFor }) => heldFor === 'deleted');
     if (deleted.length > 0) this.#deleted.set(handle, new Set(deleted.map(({ index }) => index)));
   }
@@ -158,13 +160,17 @@ export class EngineMail implements OwedMail {
     });
   }
 
-  #schedule({ id, location, vmta, timeQueuedMs, recipients }: Quarantined): MessageHandle {
+  #schedule(
+    { id, location, vmta, timeQueuedMs, recipients }: Quarantined,
+    sizeBytes?: number,
+  ): MessageHandle {
     const { clock, scheduler } = this.#parts;
     const nowMs = clock.wallMs();
     return scheduler.add(
       {
         id,
         location,
+        ...(sizeBytes === undefined ? {} : { sizeBytes }),
         vmta,
         ageMs: Math.max(0, nowMs - timeQueuedMs),
         recipients: recipients.map(({ index, domain, attempts, nextTryMs }) => ({

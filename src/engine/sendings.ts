@@ -165,12 +165,15 @@ export class Sendings implements SendingSetup, BouncingSetup {
     const { scheduler } = this.#parts;
     // Without durable outcomes every delivery would be one to repeat (architecture 5).
     if (this.#isStalled(nowMs)) return;
-    const { open, offer, close, expired, retryClocks, wakeAtMs } = scheduler.step(nowMs);
+    const { open, offer, close, expired, retryClocks, modes, withoutSource, wakeAtMs } =
+      scheduler.step(nowMs);
     for (const connection of open) this.#start(connection);
     for (const connection of offer) this.#idleOf(connection)?.offer();
     for (const connection of close) this.#idleOf(connection)?.quit();
     this.#expire(expired);
     for (const clock of retryClocks) this.#rememberRetry(clock);
+    for (const change of modes) this.log.write('info', 'queue.mode', { ...change });
+    for (const queue of withoutSource) this.log.write('info', 'queue.withoutSource', { queue });
     this.#wakeAt(wakeAtMs, nowMs);
   }
 

@@ -206,7 +206,7 @@ export class Scheduler {
       (batch as OpenBatch).host.batches--;
     }
     queue.inDelivery--;
-    if ((batch as OpenBatch).rateSets.length > 0) this.#count(batch as OpenBatch, settlement, nowMs);
+    if ((batch as OpenBatch).rateSets.length > 0) countSettled(batch as OpenBatch, settlement, nowMs);
 
     const attemptsBefore = this.#recipients.attempts[slot]!;
     const isReturned = settlement === 'returned' || settlement === 'unheard';
@@ -439,12 +439,6 @@ export class Scheduler {
       this.#unready(slot, queue, deadline);
       this.#waiting.push(deadline, slot);
     }
-  }
-
-  #count(batch: OpenBatch, settlement: Settlement, nowMs: number): void {
-    countSettled(batch, settlement, nowMs);
-    const { gate } = this.#registry.vmtaOf(batch.owner);
-    if (gate !== undefined) this.#slots.admit(gate, nowMs);
   }
 
   #takeHead(queue: Queue, host: QueueHost, nowMs: number): OpenBatch {
