@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Daemon, makeSite, type Site, waitUntil } from '../ledger/daemon.ts';
+import { tlsFiles } from '../ledger/misdeeds.ts';
 import { type CorpusMessage, corpusMessages, missingCorpus } from './corpusMessages.ts';
 import { missingPrograms } from './debianPackages.ts';
 import { clients } from './mailClients.ts';
@@ -34,15 +36,31 @@ interface Change {
 
 const spacedName = /^([!-9;-~]+)[ \t]+:/;
 
-describe.skipIf(missing !== undefined)('the corpus through Penstock to Postfix', () => {
+const ways = [
+  { how: 'in the clear', domainLines: ['use-starttls no'], postfix: {} },
+  {
+    how: 'over TLS',
+    domainLines: ['require-starttls yes', `smtp-tls-ca-file ${resolve(tlsFiles.certificate)}`],
+    postfix: {
+      main: [
+        'smtpd_tls_security_level = encrypt',
+        `smtpd_tls_cert_file = ${resolve(tlsFiles.certificate)}`,
+        `smtpd_tls_key_file = ${resolve(tlsFiles.key)}`,
+      ],
+      services: ['tlsmgr unix - - n 1000? 1 tlsmgr'],
+    },
+  },
+];
+
+describe.skipIf(missing !== undefined).each(ways)('the corpus through Penstock to Postfix $how', (way) => {
   let postfix: PrivatePostfix;
   let site: Site;
   let daemon: Daemon | undefined;
   let letters = new Map<string, Buffer[]>();
 
   beforeAll(async () => {
-    postfix = await PrivatePostfix.start('maildir');
-    site = await makeSite({ sinkPort: postfix.port });
+    postfix = await PrivatePostfix.start('maildir', way.postfix);
+    site = await makeSite({ sinkPort: postfix.port, domainLines: way.domainLines });
     daemon = await Daemon.start(site);
     const mails = sound.map(({ content }, i) => ({
       from: 'sender@corpus.test',
