@@ -89,6 +89,8 @@ export class Queue {
   retryStep = 0;
   /** undefined: not in retry. */
   retryAtMs: number | undefined;
+  /** The spool knows a retry clock of it. */
+  isClockStored = false;
   /** It waits for DNS alone: no remote has failed. */
   isDnsWait = false;
   /** Nothing new begins; what is under way ends. */

@@ -22,8 +22,8 @@ export class RateGate implements Alarmed {
 
   /** Whether a queue may take or connect for a batch of that size now. If not, it has to stand in line. */
   isOpenFor(queue: Queue, sizeBytes: number, nowMs: number): boolean {
-    const isNext = queue.isAdmitted || this.line.size === 0;
-    return isNext && this.rates.takeAtMs(1, sizeBytes, nowMs) <= nowMs;
+    if (queue.isAdmitted) return this.rates.takeAtMs(1, sizeBytes, nowMs) <= nowMs;
+    return this.line.size === 0 && this.#hasRoomBeside(sizeBytes, nowMs);
   }
 
   /** It had its batch, or wants none any more. */
@@ -37,12 +37,17 @@ export class RateGate implements Alarmed {
   admit(sizeBytes: number, nowMs: number): Queue | undefined {
     const { head } = this.line;
     if (head === undefined) return undefined;
-    if (nowMs >= this.#patientUntilMs) this.#admitted = 0;
-    if (this.rates.batchesMax(sizeBytes, nowMs) <= this.#admitted) return undefined;
+    if (!this.#hasRoomBeside(sizeBytes, nowMs)) return undefined;
     head.isAdmitted = true;
     this.#admitted++;
     this.#patientUntilMs = nowMs + this.rates.sliceMs;
     return head;
+  }
+
+  /** For one more, that of the admitted ones kept free. */
+  #hasRoomBeside(sizeBytes: number, nowMs: number): boolean {
+    if (nowMs >= this.#patientUntilMs) this.#admitted = 0;
+    return this.rates.batchesMax(sizeBytes, nowMs) > this.#admitted;
   }
 
   /** When the head of the line may get its turn by time alone, later than now. */

@@ -114,6 +114,19 @@ test('the next one may go a whole window after the last, and the answer is exact
   expect(limit.room(1_200_071)).toBe(1);
 });
 
+test('between two whole milliseconds there is room exactly when the answer says so', () => {
+  const limit = new RateLimit({ count: 1, perMs: 60 });
+  limit.reserve(1);
+  limit.settle(1, 1, 1.75);
+  const freeAtMs = limit.freeAtMs(1, 1, 2);
+  expect(freeAtMs).toBe(62.75);
+  for (const nowMs of [62, 62.5]) {
+    expect(limit.room(nowMs)).toBe(0);
+    expect(limit.freeAtMs(1, 1, nowMs)).toBe(freeAtMs);
+  }
+  expect(limit.room(freeAtMs)).toBe(1);
+});
+
 test('what was reserved and did not happen is given back', () => {
   const limit = new RateLimit({ count: 5, perMs: 1_000 });
   limit.reserve(5);

@@ -1,5 +1,7 @@
 /** Takes this close together are remembered as one, with the time of the last of them. */
 const slicesPerWindow = 60;
+/** Whoever sees it may read whole milliseconds off a clock: two that are a window apart must be so there. */
+const clockMs = 1;
 const firstCapacity = 4;
 
 /**
@@ -26,7 +28,7 @@ export class RateWindow {
 
   /** `nowMs` never falls from call to call, here and below. */
   sum(nowMs: number): number {
-    while (this.#size > 0 && this.#lastMs[this.#head]! + this.perMs < nowMs) {
+    while (this.#size > 0 && this.#lastMs[this.#head]! + this.perMs + clockMs <= nowMs) {
       this.#sum -= this.#counts[this.#head]!;
       this.#head = (this.#head + 1) % this.#counts.length;
       this.#size--;
@@ -51,7 +53,7 @@ export class RateWindow {
     for (let i = 0; i < this.#size && sum > most; i++) {
       const slice = (this.#head + i) % this.#counts.length;
       sum -= this.#counts[slice]!;
-      atMs = this.#lastMs[slice]! + this.perMs + 1;
+      atMs = this.#lastMs[slice]! + this.perMs + clockMs;
     }
     return atMs;
   }

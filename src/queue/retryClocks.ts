@@ -41,6 +41,7 @@ export class RetryClocks {
       const waitMs = isDns
         ? queue.settings.retryAfterDnsErrorMs
         : steps[Math.min(queue.retryStep, steps.length - 1)]!;
+      queue.isClockStored = true;
       this.#changes.push({ queue: name, retryStep, retryAtMs: nowMs + waitMs });
       this.#hold(queue, retryStep, nowMs + waitMs, nowMs);
       queue.isDnsWait = isDns;
@@ -56,14 +57,16 @@ export class RetryClocks {
       return;
     }
     queue.retryStep = retryStep;
+    queue.isClockStored = true;
     assert(queue.retryAtMs === undefined, 'what is restored has not failed yet');
     if (retryInMs > 0) this.#hold(queue, retryStep, nowMs + retryInMs, nowMs);
   }
 
   /** Back to the first step: something was delivered, or the queue is dropped. */
   reset(queue: Queue): void {
-    if (queue.retryStep === 0) return;
+    if (!queue.isClockStored) return;
     queue.retryStep = 0;
+    queue.isClockStored = false;
     this.#changes.push({ queue: queue.name, retryStep: 0, retryAtMs: 0 });
   }
 

@@ -149,7 +149,9 @@ export class Scheduler {
   /** An opening connection failed at one remote. False: it may not try another, max-connect-rate says. */
   connectAgain(connection: QueueConnection, nowMs: number): boolean {
     const queue = this.#registry.known(connection.queue);
-    return queue.mayConnectAgain(knownHost(queue, connection), nowMs);
+    const isAllowed = queue.mayConnectAgain(knownHost(queue, connection), nowMs);
+    this.#slots.review(queue, nowMs);
+    return isAllowed;
   }
 
   /** An opening connection came to nothing. Says nothing of the queue: see `queueFailed`. */
@@ -185,7 +187,10 @@ export class Scheduler {
    * they count when they are settled: never too early, but as late as the reply to the content.
    */
   contentBegins(batch: Batch, sizeBytes: number, nowMs: number): void {
+    const { owner, rateSets } = batch as OpenBatch;
+    if (rateSets.length === 0) return;
     countNamed(batch as OpenBatch, sizeBytes, nowMs);
+    this.#slots.review(owner, nowMs);
   }
 
   /**

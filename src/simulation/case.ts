@@ -19,6 +19,8 @@ export interface Case {
   readonly totalMaxSmtpOut: number;
   /** The most connections all receivers held at one time. */
   readonly mostHeld: number;
+  /** The same by the client's address. */
+  readonly mostHeldBy: ReadonlyMap<string, number>;
   readonly acctFiles: readonly { readonly path: string; readonly records: string }[];
   /** Accounting files as they stand. */
   readonly files: ReadonlyMap<string, string>;

@@ -4,6 +4,7 @@ import type { Case, Say, Violation } from './case.ts';
 import type { Evidence } from './evidence.ts';
 import type { SubmissionNote } from './injectorModel.ts';
 import { checkGuarded, checkLimits, checkQueueRetries } from './queueCheckers.ts';
+import { checkRates } from './rateChecks.ts';
 import type { Receiver, ReceptionNote, VerdictNote } from './receiver.ts';
 import { type ReportedSender, reportFaults, reportSubmissions } from './reports.ts';
 import { negativeTtlMs } from './simulatedDns.ts';
@@ -45,6 +46,7 @@ export function judge(given: Case): readonly Violation[] {
     if (found.length < violationsMax) found.push({ promise, detail });
   };
   checkLimits(given, say);
+  checkRates(given, say);
   checkQueueRetries(given, say);
   checkGuarded(given, say);
   for (const violation of given.injectorViolations) say('the protocol is kept', violation);

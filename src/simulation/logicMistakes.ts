@@ -2,31 +2,14 @@ import type { Clock, Connection, ConnectionEvents, Dns, DnsAnswer, Net } from '.
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { SpoolLocation } from '../message/envelope.ts';
 import { reportedBy } from '../message/messageId.ts';
-import { wholeShare } from '../queue/limitShares.ts';
-import type { QueueSettings } from '../queue/queue.ts';
 import type { Batch, OwedMessage, Settled, Settlement } from '../queue/schedule.ts';
-import { Scheduler, type SchedulerOptions } from '../queue/scheduler.ts';
+import { Scheduler } from '../queue/scheduler.ts';
 import type { OwedMail } from '../spool/copyForward.ts';
 import { recover } from '../spool/recovery.ts';
 import { SegmentSpool } from '../spool/segmentSpool.ts';
 import type { OwnedMessage, SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
+import { settingsOtherwise } from './limitMistakes.ts';
 import type { Mistake } from './mistake.ts';
-
-/** A scheduler that is told of other settings than the configuration's. */
-function settingsOtherwise(otherwise: (settings: QueueSettings) => Partial<QueueSettings>): Mistake {
-  class Misled extends Scheduler {
-    constructor(options: SchedulerOptions) {
-      super({
-        ...options,
-        settingsFor(domain, vmta) {
-          const settings = options.settingsFor(domain, vmta);
-          return { ...settings, ...otherwise(settings) };
-        },
-      });
-    }
-  }
-  return { parts: { Scheduler: Misled } };
-}
 
 class LosesDeferrals extends SegmentSpool {
   override putEvent(event: DeliveryEvent, messageSegment: number): void {
@@ -147,12 +130,6 @@ class ForgetsAge extends Scheduler {
   }
 }
 
-class OneConnectionMore extends Scheduler {
-  constructor(options: SchedulerOptions) {
-    super({ ...options, connectionLeases: wholeShare(1000) });
-  }
-}
-
 export const logicMistakes: Readonly<Record<string, Mistake>> = {
   'lost deferral': { parts: { Spool: LosesDeferrals } },
   'a report is put behind its outcome': { parts: { Spool: ReportsLater } },
@@ -167,8 +144,6 @@ export const logicMistakes: Readonly<Record<string, Mistake>> = {
   'retry after 5xx': { parts: { Scheduler: RetriesFailures } },
   'next try lost at a restart': { parts: { Scheduler: ForgetsNextTry } },
   'age lost at a restart': { parts: { Scheduler: ForgetsAge } },
-  'limit off by one': settingsOtherwise(({ maxSmtpOut }) => ({ maxSmtpOut: maxSmtpOut + 1 })),
-  'total limit not kept': { parts: { Scheduler: OneConnectionMore } },
   'retried too early': settingsOtherwise(({ retryRecipientsAfterMs }) => ({
     retryRecipientsAfterMs: retryRecipientsAfterMs / 2,
   })),

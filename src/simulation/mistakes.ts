@@ -1,6 +1,7 @@
 import type { Digest } from '../base/ports.ts';
 import { accountingMistakes } from './accountingMistakes.ts';
 import type { FaultMix } from './faultMix.ts';
+import { limitMistakes } from './limitMistakes.ts';
 import { logicMistakes } from './logicMistakes.ts';
 import type { Mistake } from './mistake.ts';
 import { perfectDns } from './simulatedDns.ts';
@@ -86,7 +87,7 @@ const mixes: Readonly<Record<string, Partial<FaultMix>>> = {
 
 /** Every planted bug by name. `digest`: the world's own, to change headers with. */
 export function plantedMistakes(digest: Digest): Readonly<Record<string, PlantedMistake>> {
-  const all = { ...spoolMistakes(digest), ...accountingMistakes, ...logicMistakes };
+  const all = { ...spoolMistakes(digest), ...accountingMistakes, ...limitMistakes, ...logicMistakes };
   return Object.fromEntries(
     Object.entries(all).map(([name, mistake]) => [name, { mistake, mix: mixes[name] ?? {} }]),
   );

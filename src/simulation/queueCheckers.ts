@@ -6,7 +6,16 @@ import { guardedPrefix } from './worldRoutes.ts';
 const resolvedWithinMs = 45_000;
 
 /** No limit is passed that receivers can see. */
-export function checkLimits({ receivers, totalMaxSmtpOut, mostHeld }: Case, say: Say): void {
+export function checkLimits(
+  { receivers, vmtas, totalMaxSmtpOut, mostHeld, mostHeldBy }: Case,
+  say: Say,
+): void {
+  for (const { name, address, maxSmtpOut } of vmtas) {
+    const held = mostHeldBy.get(address) ?? 0;
+    if (maxSmtpOut > 0 && held > maxSmtpOut) {
+      say('max-smtp-out of a virtual MTA holds', `${name}: ${held}, not ${maxSmtpOut}`);
+    }
+  }
   for (const { domain, receiver } of receivers) {
     for (const [address, peak] of receiver.peaks) {
       if (peak > domain.maxSmtpOut) {

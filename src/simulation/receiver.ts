@@ -146,6 +146,15 @@ export class Receiver {
     return held;
   }
 
+  /** The same of one client address. */
+  heldBy(clientAddress: string): number {
+    let held = 0;
+    for (const { connection } of this.#open) {
+      if (!connection.isLetGo && connection.remote.address === clientAddress) held += 1;
+    }
+    return held;
+  }
+
   /** Listens at all of its addresses. */
   async start(): Promise<void> {
     const { net, name, addresses } = this.#setup;

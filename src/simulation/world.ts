@@ -83,6 +83,7 @@ class World {
   readonly #wall: WallTime = { startMs: wallStartMs, steppedMs: 0, zoneOffsetMinutes: 0 };
   readonly #violations: Violation[] = [];
   #mostHeld = 0;
+  readonly #mostHeldBy = new Map<string, number>();
 
   constructor(options: SeedOptions) {
     const { seed, digest, mistake = noMistake } = options;
@@ -92,7 +93,7 @@ class World {
     const drawn = drawMix(randomOf());
     const mix = { ...drawn, ...options.mix };
     this.#mix = lessOf(mix, options.off ?? new Set(), options.messages ?? mix.messages);
-    this.#config = drawConfig(randomOf());
+    this.#config = drawConfig(randomOf(), new SeededRandom(seed * 40_503 + 1));
     const agenda = new Agenda(randomOf());
     this.#agenda = agenda;
     this.#trace = new Trace(() => agenda.nowMs, options.keepsTrace);
@@ -280,6 +281,10 @@ class World {
     if (what !== 'opened') return;
     const held = this.#receivers.reduce((sum, receiver) => sum + receiver.held, 0);
     this.#mostHeld = Math.max(this.#mostHeld, held);
+    for (const { address } of this.#config.vmtas) {
+      const heldBy = this.#receivers.reduce((sum, receiver) => sum + receiver.heldBy(address), 0);
+      this.#mostHeldBy.set(address, Math.max(heldBy, this.#mostHeldBy.get(address) ?? 0));
+    }
   }
 
   #bug(error: unknown): void {
@@ -313,6 +318,7 @@ class World {
       vmtas,
       totalMaxSmtpOut,
       mostHeld: this.#mostHeld,
+      mostHeldBy: this.#mostHeldBy,
       acctFiles,
       files,
       evidence: this.#evidence,

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config, Rate } from '../config/config.ts';
 import { memoryConfigFiles } from '../config/configFiles.ts';
 import { readConfig } from '../config/readConfig.ts';
 import type { SeededRandom } from './seededRandom.ts';
@@ -18,11 +18,17 @@ export interface WorldDomain {
   readonly isDead: boolean;
   /** require-starttls. */
   readonly isTlsOnly: boolean;
+  readonly maxMsgRate: Rate;
+  readonly maxConnectRate: Rate;
+  readonly smtpOutRampupIntervalMs: number;
 }
 
 export interface WorldVmta {
   readonly name: string;
   readonly address: string;
+  /** Of all its queues together; 0: no limit. */
+  readonly maxSmtpOut: number;
+  readonly maxSmtpMsgRate: Rate;
 }
 
 export interface WorldConfig {
@@ -41,16 +47,29 @@ export const machineAddress = '10.0.0.1';
 export const receiverPort = 25;
 const minuteMs = 60_000;
 
-/** Draws a configuration: some domains and virtual MTAs with limits and waits small enough to be met. */
-export function drawConfig(random: SeededRandom): WorldConfig {
+/**
+ * Draws a configuration: some domains and virtual MTAs with limits and waits small enough to be met. Rates have
+ * numbers of their own: without them a world is as it would be.
+ */
+export function drawConfig(random: SeededRandom, rates: SeededRandom): WorldConfig {
+  const hasRates = rates.oneIn(2);
+  const rate = (oneIn: number, countMost: number): Rate =>
+    hasRates && rates.oneIn(oneIn)
+      ? { count: 1 + rates.below(countMost), perMs: rates.pick([2, 10, 60]) * 1000 }
+      : undefined;
   const vmtas = Array.from({ length: 1 + random.below(3) }, (_, i) => ({
     name: `v${i + 1}`,
     address: `10.0.0.${11 + i}`,
+    maxSmtpOut: hasRates && rates.oneIn(3) ? 1 + rates.below(4) : 0,
+    maxSmtpMsgRate: rate(3, 30),
   }));
   const count = 3 + random.below(5);
-  const domains = Array.from({ length: count }, (_, i) =>
-    drawDomain(random, i + 1, i > 1 && random.oneIn(8)),
-  );
+  const domains = Array.from({ length: count }, (_, i) => ({
+    ...drawDomain(random, i + 1, i > 1 && random.oneIn(8)),
+    maxMsgRate: rate(2, 12),
+    maxConnectRate: rate(3, 6),
+    smtpOutRampupIntervalMs: hasRates && rates.oneIn(4) ? 1000 : 0,
+  }));
   const totalMaxSmtpOut = random.oneIn(3) ? 2 + random.below(4) : 20;
   const ports = random.oneIn(2) ? [25] : [25, 2525];
   const acctFiles = [
@@ -70,7 +89,9 @@ function configOf(text: string): Config {
   return config;
 }
 
-function drawDomain(random: SeededRandom, number: number, isDead: boolean): WorldDomain {
+type DrawnDomain = Omit<WorldDomain, 'maxMsgRate' | 'maxConnectRate' | 'smtpOutRampupIntervalMs'>;
+
+function drawDomain(random: SeededRandom, number: number, isDead: boolean): DrawnDomain {
   const count = isDead ? 1 : 1 + random.below(2);
   const addresses = Array.from({ length: count }, (_, i) => `203.0.${number}.${i + 1}`);
   const name = `d${number}.test`;
@@ -104,9 +125,11 @@ function configText(random: SeededRandom, parts: Omit<WorldConfig, 'text' | 'con
     `    add-received-header ${random.oneIn(4) ? 'no' : 'yes'}`,
     '</source>',
     `total-max-smtp-out ${totalMaxSmtpOut}`,
-    ...vmtas.flatMap(({ name, address }) => [
+    ...vmtas.flatMap(({ name, address, maxSmtpOut, maxSmtpMsgRate }) => [
       `<virtual-mta ${name}>`,
       `    smtp-source-host ${address} ${name}.sim.test`,
+      `    max-smtp-out ${maxSmtpOut}`,
+      `    max-smtp-msg-rate ${rateText(maxSmtpMsgRate)}`,
       '</virtual-mta>',
     ]),
     '<virtual-mta-pool all>',
@@ -129,6 +152,9 @@ function configText(random: SeededRandom, parts: Omit<WorldConfig, 'text' | 'con
       `    retry-recipients-after ${domain.retryRecipientsAfterMs / 1000}s`,
       `    bounce-after ${domain.bounceAfterMs / 1000}s`,
       `    require-starttls ${domain.isTlsOnly ? 'yes' : 'no'}`,
+      `    max-msg-rate ${rateText(domain.maxMsgRate)}`,
+      `    max-connect-rate ${rateText(domain.maxConnectRate)}`,
+      `    smtp-out-rampup-interval ${domain.smtpOutRampupIntervalMs / 1000}s`,
       '</domain>',
     ]),
     '<spool /spool>',
@@ -143,4 +169,8 @@ function configText(random: SeededRandom, parts: Omit<WorldConfig, 'text' | 'con
     ]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function rateText(rate: Rate): string {
+  return rate === undefined ? 'unlimited' : `${rate.count}/${rate.perMs / 1000}s`;
 }
