@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { type Happening, mostInAnyWindow } from '../../src/base/anyWindow.ts';
 import { waitUntil } from '../ledger/daemon.ts';
 import { SmtpConversation } from '../ledger/smtpConversation.ts';
 import { submit } from './letter.ts';
@@ -51,6 +52,18 @@ test('a queue never has more than max-smtp-out connections, nor more than max-ms
   expect(scene.sink.peak).toBeGreaterThan(1);
   expect(scene.sink.peak).toBeLessThanOrEqual(3);
   expect(Math.max(...scene.sink.messages)).toBe(7);
+});
+
+test('no second sees more than max-msg-rate allows, wherever it begins, and the rate is used', async () => {
+  const named: Happening[] = [];
+  const judge = (stage: string): undefined => {
+    if (stage === 'rcpt') named.push({ atMs: performance.now(), amount: 1 });
+  };
+  const scene = await Scene.begin({ domainLines: ['max-msg-rate 20/s'], judge });
+  await scene.inject({ connections: 4, messages: 70 }).done;
+  expect(await scene.settle()).toEqual([]);
+  expect(named.length).toBeGreaterThanOrEqual(70);
+  expect(mostInAnyWindow(named, 1000)).toBe(20);
 });
 
 test('all queues together never have more than total-max-smtp-out connections, and each gets its turn', async () => {
