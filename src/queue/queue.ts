@@ -232,7 +232,7 @@ export class Queue {
     this.openedAtMs = nowMs;
     const rateSets = [...this.rateSets(), ...host.rateSets];
     for (const { connect } of rateSets) connect?.reserve(1);
-    host.openings.push(rateSets);
+    host.openings = [...host.openings, rateSets];
   }
 
   /** It opened, or will not. */
@@ -242,7 +242,10 @@ export class Queue {
     host.opening--;
     this.open++;
     host.open++;
-    for (const { connect } of host.openings.shift() ?? noRates) connect?.settle(1, 1, nowMs);
+    const [rateSets, ...others] = host.openings;
+    if (rateSets === undefined) return;
+    host.openings = others;
+    for (const { connect } of rateSets) connect?.settle(1, 1, nowMs);
   }
 
   /** It failed at one remote. False: its rates do not let it go on to another. */
@@ -282,6 +285,7 @@ export class Queue {
 
   /** Nothing would be different for a new queue of this name; only for one that is abandoned. */
   isAtRest(nowMs: number): boolean {
+    if (this.mode === 'normal' && !this.isBounded) return true;
     return (
       (this.mode === 'normal' || this.backoffUntilMs <= nowMs) &&
       this.openedAtMs + this.settings.smtpOutRampupIntervalMs <= nowMs &&

@@ -9,6 +9,8 @@ export type SourceIpSettings = Pick<
   'sourceIpMaxSmtpOut' | 'sourceIpMaxMsgRate' | 'sourceIpMaxConnectRate' | 'sourceIpMaxDataVolumeRate'
 >;
 
+const noOpenings: readonly (readonly RateSet[])[] = [];
+
 /** What a queue has to do with one local address: its connections from there, and what holds for them. */
 export class QueueHost {
   /** The same object for each of them: they are alike. */
@@ -27,14 +29,14 @@ export class QueueHost {
   /** Batches under delivery. */
   batches = 0;
   /** What each opening connection was counted with. */
-  readonly openings: (readonly RateSet[])[] = [];
+  openings: readonly (readonly RateSet[])[] = noOpenings;
 
   constructor(queue: QueueName, sourceHost: number, address: string | undefined, settings: SourceIpSettings) {
     this.connection = { queue, sourceHost };
     this.address = address;
-    const limits = matching(settings.sourceIpMaxSmtpOut, address).filter((limit) => limit > 0);
-    this.maxSmtpOut = Math.min(Number.POSITIVE_INFINITY, ...limits);
-    this.rateSets = hasSourceIpLimits(settings) ? rateSetsOf(settings, address) : noRates;
+    const isLimited = hasSourceIpLimits(settings);
+    this.maxSmtpOut = isLimited ? maxSmtpOutOf(settings, address) : Number.POSITIVE_INFINITY;
+    this.rateSets = isLimited ? rateSetsOf(settings, address) : noRates;
   }
 
   connections(): number {
@@ -79,6 +81,11 @@ export function hasSourceIpLimits(settings: SourceIpSettings): boolean {
       settings.sourceIpMaxDataVolumeRate.length >
     0
   );
+}
+
+function maxSmtpOutOf(settings: SourceIpSettings, address: string | undefined): number {
+  const limits = matching(settings.sourceIpMaxSmtpOut, address).filter((limit) => limit > 0);
+  return Math.min(Number.POSITIVE_INFINITY, ...limits);
 }
 
 const directives = {
