@@ -28,7 +28,8 @@ const scheduler = new Scheduler({
   isPaused: (queue) => rules.isPaused(queue),
 });
 for (let sequence = 0; sequence < messages; sequence++) {
-  const domain = `d${sequence % queues}.example${sequence % 7}.test`;
+  const queue = sequence % queues;
+  const domain = `d${queue}.example${queue % 7}.test`;
   const recipients = [{ index: 0, domain, attempts: 0, nextTryInMs: sequence % 2 === 0 ? 0 : 1e7 }];
   const location = { segment: 1, recordAt: sequence * 300, recordBytes: 300 };
   scheduler.add(
@@ -50,6 +51,7 @@ const operations = new Operations({
   held: { get: () => undefined },
   sendings: { changed: () => undefined, lastError: () => '' },
   deletions: { tick: () => undefined },
+  quarantine: { get: () => undefined },
 });
 
 const selection = { pausedOnly: false, mode: undefined, all: false, queuesMax: 20 } as const;

@@ -16,7 +16,7 @@ export const exitCodes = {
   unknown: {
     code: 3,
     meaning:
-      'Unknown: an engine that does not answer (`status`, `queue`, `spool quarantine`), ' +
+      'Unknown: an engine that does not answer (`status`, `queue`, `why`, `spool quarantine`), ' +
       'no accounting row in time (`send`), or mail that would wait (`resolve`).',
   },
   unreachable: {

@@ -18,6 +18,7 @@ import { spoolVerify } from './spoolVerify.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
 import type { GivenOptions, Verb, VerbOption } from './verb.ts';
+import { why } from './why.ts';
 
 export const verbs: readonly Verb[] = [
   run,
@@ -31,6 +32,7 @@ export const verbs: readonly Verb[] = [
   queueResume,
   queueRetry,
   queueDelete,
+  why,
   resolve,
   spoolVerify,
   spoolExport,

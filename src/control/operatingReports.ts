@@ -90,3 +90,56 @@ export interface QueueDeleteReport {
   readonly goesOn: boolean;
   readonly unanswered: readonly EngineStateReport[];
 }
+
+export interface WhyQueueReport {
+  readonly schema: 'penstock.whyQueue/1';
+  readonly name: string;
+  /** One for each engine that has it. */
+  readonly queues: readonly (QueueReport & { readonly holds: readonly HoldReport[] })[];
+  readonly unanswered: readonly EngineStateReport[];
+}
+
+/** One thing that keeps a queue from starting more now; the nearest to it comes first. */
+export interface HoldReport {
+  /** The directive that says so, or what else it is: `pause`, `mail` (none is ready), `disable-source-ip`. */
+  readonly limit: string;
+  readonly scope: string;
+  /** Of a limit of one local address. */
+  readonly address: string | undefined;
+  /** As one would write it, or ''. */
+  readonly value: string;
+  /** Wall milliseconds; undefined: until something happens. */
+  readonly untilMs: number | undefined;
+  /** `file:line`, `default`, or '' for what no directive says. */
+  readonly where: string;
+}
+
+export interface WhyMessageReport {
+  readonly schema: 'penstock.whyMessage/1';
+  readonly id: string;
+  /** One for each engine that owes a message of this id. */
+  readonly messages: readonly WhyMessageOfEngine[];
+  readonly unanswered: readonly EngineStateReport[];
+}
+
+export interface WhyMessageOfEngine {
+  readonly engine: string;
+  readonly orig: string;
+  readonly vmta: string;
+  /** Wall milliseconds. */
+  readonly timeQueuedMs: number;
+  readonly recipientsTotal: number;
+  /** The first of those who are owed. */
+  readonly recipients: readonly WhyRecipientReport[];
+}
+
+export interface WhyRecipientReport {
+  readonly rcpt: string;
+  readonly queue: string;
+  readonly attempts: number;
+  /** Wall milliseconds; undefined: now, or it is in delivery. */
+  readonly nextTryMs: number | undefined;
+  /** Why it is kept back, or ''. */
+  readonly heldFor: string;
+  readonly lastError: string;
+}

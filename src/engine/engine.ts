@@ -216,6 +216,7 @@ export class Engine {
       held: this.#held,
       sendings: this.#sendings,
       deletions: this.#deletions,
+      quarantine: this.#quarantine,
     });
     this.#mail = new EngineMail({
       clock: ports.clock,

@@ -55,6 +55,7 @@ function setUp(recipientsByDomain: Readonly<Record<string, number>>) {
     },
     held: { get: () => undefined },
     deletions: { tick: () => undefined },
+    quarantine: { get: () => undefined },
     sendings: { changed: () => undefined, lastError: (queue) => (queue.startsWith('b') ? '421 no' : '') },
   });
   const purged: number[][] = [];
@@ -188,4 +189,27 @@ test('what only envelopes tell is read, and only those that match are deleted', 
   expect(await deleted).toMatchObject({ recipients: 1, goesOn: false });
   clock.advance(1);
   expect(operations.list(everything).recipientsTotal).toBe(4);
+});
+
+test('a message tells who is owed, and who was deleted', async () => {
+  const { operations } = setUp({ 'b.test': 2 });
+  void operations.delete({ ...anybody, selector: 'b.test' });
+  expect(await operations.whyMessage({ epoch: 1, sequence: 1 })).toMatchObject({
+    orig: 'b.test@sender.test',
+    recipientsTotal: 2,
+    recipients: [
+      { rcpt: 'R0@b.test', queue: 'b.test/v1', heldFor: 'deleted', lastError: '421 no' },
+      { rcpt: 'R1@b.test', heldFor: 'deleted' },
+    ],
+  });
+  expect(await operations.whyMessage({ epoch: 1, sequence: 9 })).toBeUndefined();
+});
+
+test('a pause stands before all else that holds a queue back', () => {
+  const { operations, scheduler, clock } = setUp({ 'a.test': 1 });
+  void operations.setPause('*', true);
+  scheduler.queueFailed(queueName('a.test', 'v'), clock.monotonicMs());
+  expect(operations.why('a.test/v')).toMatchObject({
+    holds: [{ limit: 'pause' }, { limit: 'retry-after', untilInMs: 100 }],
+  });
 });

@@ -1,11 +1,13 @@
 import type { Clock, Log } from '../base/ports.ts';
 import { NearestNames } from '../config/nearest.ts';
 import type { Envelope } from '../message/envelope.ts';
-import type { QueueName } from '../message/names.ts';
+import type { MessageId } from '../message/messageId.ts';
+import { type QueueName, queueName } from '../message/names.ts';
 import type { PauseRules } from '../queue/pauseRules.ts';
 import { globOf, parseQueueSelector } from '../queue/queueSelector.ts';
 import type {
   Deletion,
+  Hold,
   PauseCounts,
   QueueMode,
   QueueSummary,
@@ -13,9 +15,11 @@ import type {
   StandingMessage,
 } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
+import type { HoldReason } from '../spool/owed.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { HeldContent } from './heldContent.ts';
 import { stateOfDropped, stateOfRule } from './pauseStates.ts';
+import type { Quarantine } from './quarantine.ts';
 
 export interface QueueState extends QueueSummary {
   /** Why it waits, or ''. */
@@ -59,6 +63,42 @@ export interface PauseAnswer extends PauseCounts {
   readonly pauseRules: readonly string[];
 }
 
+/** What keeps a queue from starting more now, the nearest to it first. */
+export interface WhyQueue {
+  readonly kind: 'found';
+  readonly queue: QueueState;
+  readonly holds: readonly TimedHold[];
+}
+
+export interface TimedHold extends Omit<Hold, 'untilMs'> {
+  /** undefined: until something happens. */
+  readonly untilInMs: number | undefined;
+}
+
+/** What there is to know of a message that is owed. */
+export interface WhyMessage {
+  readonly kind: 'message';
+  readonly vmta: string;
+  readonly orig: string;
+  /** Wall milliseconds. */
+  readonly timeQueuedMs: number;
+  readonly recipientsTotal: number;
+  /** The first of them. */
+  readonly recipients: readonly WhyRecipient[];
+}
+
+export interface WhyRecipient {
+  readonly rcpt: string;
+  readonly queue: QueueName;
+  readonly attempts: number;
+  /** 0: now, or it is in delivery. */
+  readonly nextTryInMs: number;
+  /** Why it is kept back: `deleted`, `damaged` ... */
+  readonly heldFor: HoldReason | undefined;
+  /** What its queue met last, or ''. */
+  readonly lastError: string;
+}
+
 /** Who is to be deleted. Texts are patterns: `*` for any text, case does not count. */
 export interface DeleteOrder {
   readonly selector: string;
@@ -91,6 +131,7 @@ export interface OperationParts {
   readonly rules: PauseRules;
   readonly held: Pick<HeldContent, 'get'>;
   readonly deletions: { tick(): void };
+  readonly quarantine: Pick<Quarantine, 'get'>;
   readonly sendings: { changed(): void; lastError(queue: QueueName): string };
 }
 
@@ -100,6 +141,9 @@ const rulesMax = 1000;
 /** A command that reads envelopes for longer answers, and goes on. */
 const answerMaxMs = 3000;
 const readAtATime = 2000;
+
+/** Of a message: an answer is read by people. */
+const recipientsMax = 100;
 
 /** Names that are looked through for the one that was meant. */
 const candidatesMax = 10_000;
@@ -141,6 +185,51 @@ export class Operations {
     const queue = scheduler.queue(name, nowMs);
     if (queue !== undefined) return { kind: 'found', queue: this.#stateOf(queue) };
     return { kind: 'unknown', nearest: new NearestNames().find(name, firstNames(scheduler.queues(nowMs))) };
+  }
+
+  why(name: QueueName): WhyQueue | Extract<FoundQueue, { kind: 'unknown' }> {
+    const found = this.find(name);
+    if (found.kind === 'unknown') return found;
+    const nowMs = this.#parts.clock.monotonicMs();
+    const holds = this.#parts.scheduler.why(name, nowMs).map(({ untilMs, ...hold }) => ({
+      ...hold,
+      untilInMs: untilMs === undefined || untilMs === Number.POSITIVE_INFINITY ? undefined : untilMs - nowMs,
+    }));
+    const pause = found.queue.isPaused
+      ? [{ limit: 'pause', scope: 'queue' as const, untilInMs: undefined }]
+      : [];
+    return { kind: 'found', queue: found.queue, holds: [...pause, ...holds] };
+  }
+
+  /** undefined: nothing is owed of it here, or it cannot be read. */
+  async whyMessage(id: MessageId): Promise<WhyMessage | undefined> {
+    const { scheduler, quarantine, clock } = this.#parts;
+    const standing = scheduler.standing.handlesOf(id).flatMap((handle) => {
+      const location = scheduler.standing.locationOf({ handle, id });
+      return location === undefined ? [] : [{ handle, id, location }];
+    });
+    const recipients = scheduler.standing.recipientsOf(standing, clock.monotonicMs()).flat();
+    const held = quarantine.get(id);
+    const message = standing[0] ?? (held && { handle: -1, id, location: held.location });
+    const envelope = message && (await this.#envelopeOf(message));
+    if (envelope === undefined) return undefined;
+    const told = [
+      ...recipients.map(({ isDeleted, ...one }) => ({ ...one, heldFor: isDeleted && ('deleted' as const) })),
+      ...(held?.recipients ?? []).map((one) => ({ ...one, nextTryInMs: 0 })),
+    ];
+    return {
+      kind: 'message',
+      vmta: envelope.vmta,
+      orig: envelope.reversePath,
+      timeQueuedMs: envelope.timeQueuedMs,
+      recipientsTotal: told.length,
+      recipients: told.slice(0, recipientsMax).map(({ index, attempts, nextTryInMs, heldFor }) => {
+        const { forwardPath, domain } = envelope.recipients[index]!;
+        const queue = queueName(domain, envelope.vmta);
+        const lastError = this.#parts.sendings.lastError(queue);
+        return { rcpt: forwardPath, queue, attempts, nextTryInMs, heldFor, lastError };
+      }),
+    };
   }
 
   /** Durable when it answers; in effect at once. Rules are not remembered without end. */
@@ -244,10 +333,10 @@ export class Operations {
     await spool.settled();
   }
 
-  /** undefined: it cannot be read, or is gone. */
+  /** One without a handle is in no queue. undefined: it cannot be read, or is gone. */
   async #envelopeOf(message: StandingMessage): Promise<Envelope | undefined> {
     const { held, spool, scheduler } = this.#parts;
-    const location = scheduler.standing.locationOf(message);
+    const location = message.handle < 0 ? message.location : scheduler.standing.locationOf(message);
     if (location === undefined) return undefined;
     const inMemory = held.get(message.handle);
     if (inMemory !== undefined) return inMemory.envelope;

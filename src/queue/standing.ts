@@ -53,6 +53,16 @@ export class Standing {
     return found;
   }
 
+  /** The scheduler's names for a message: more than one when some of its recipients came back later. */
+  handlesOf({ epoch, sequence }: MessageId): readonly MessageHandle[] {
+    const { sequence: sequences } = this.#messages;
+    const handles: MessageHandle[] = [];
+    for (let at = sequences.indexOf(sequence); at >= 0; at = sequences.indexOf(sequence, at + 1)) {
+      if (this.#isStill(at, { epoch, sequence })) handles.push(at);
+    }
+    return handles;
+  }
+
   /** Its record lies elsewhere from now on. */
   moved({ handle, id }: StandingMessage, to: SpoolLocation): void {
     if (this.#isStill(handle, id)) this.#messages.moveTo(handle, to);

@@ -7,6 +7,8 @@ import type {
   PauseAnswer,
   QueueListing,
   QueueSelection,
+  WhyMessage,
+  WhyQueue,
 } from '../engine/operations.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { MessageId } from '../message/messageId.ts';
@@ -21,6 +23,8 @@ export type Question =
   /** Selectors are known to be ones. */
   | { readonly about: 'pause'; readonly selector: string; readonly isPaused: boolean }
   | { readonly about: 'retry'; readonly selector: string }
+  | { readonly about: 'why'; readonly queue: QueueName }
+  | { readonly about: 'whyMessage'; readonly id: MessageId }
   | { readonly about: 'delete'; readonly order: DeleteOrder }
   | { readonly about: 'quarantined'; readonly messagesMax: number }
   /** `id` undefined: of all messages. */
@@ -33,6 +37,8 @@ export interface Answers {
   readonly queue: FoundQueue;
   readonly pause: PauseAnswer | 'tooMany';
   readonly retry: RetryCounts;
+  readonly why: WhyQueue | Extract<FoundQueue, { kind: 'unknown' }>;
+  readonly whyMessage: WhyMessage | 'unknown';
   readonly delete: DeleteCounts | 'busy';
   readonly quarantined: QuarantineView;
   readonly release: ReleaseCounts;

@@ -149,6 +149,8 @@ const answers: {
   queue: ({ operations }, { queue }) => operations.find(queue),
   pause: ({ operations }, { selector, isPaused }) => operations.setPause(selector, isPaused),
   retry: ({ operations }, { selector }) => operations.retry(selector),
+  why: ({ operations }, { queue }) => operations.why(queue),
+  whyMessage: async ({ operations }, { id }) => (await operations.whyMessage(id)) ?? 'unknown',
   delete: ({ operations }, { order }) => operations.delete(order),
   quarantined: (engine, { messagesMax }) => engine.quarantined(messagesMax),
   release: (engine, { id }) => engine.release(id),

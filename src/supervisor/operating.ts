@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { ControlHandler } from '../control/server.ts';
 import { ControlRefusal } from '../control/wire.ts';
 import { type DeleteOrder, type QueueSelection, queueSorts } from '../engine/operations.ts';
+import { formatMessageId, parseMessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
 import { parseQueueSelector } from '../queue/queueSelector.ts';
 import type { Answers, Question } from './engineMessages.ts';
@@ -14,6 +15,7 @@ import {
   queueShowReport,
 } from './operatingReports.ts';
 import type { EngineAnswer } from './quarantineReports.ts';
+import { whyMessageReport, whyQueueReport } from './whyReports.ts';
 
 export interface OperatingSetup {
   readonly config: Config;
@@ -37,6 +39,7 @@ export function operatingHandlers(setup: OperatingSetup): readonly (readonly [st
     ['queue.resume', (options) => pause(setup, options, false)],
     ['queue.retry', (options) => retry(setup, options)],
     ['queue.delete', (options) => deleteFrom(setup, options)],
+    ['why', (options) => why(setup, options)],
   ];
 }
 
@@ -69,6 +72,25 @@ async function show({ config, clock, askEngines }: OperatingSetup, { queue }: Op
   const asked = await askEngines({ about: 'queue', queue: name });
   if (asked instanceof ControlRefusal) return asked;
   const report = queueShowReport(config, name, asked, clock.wallMs());
+  const isKnown = report.queues.length > 0 || report.unanswered.length > 0;
+  return isKnown ? report : unknownQueue(name, asked);
+}
+
+/** Of a queue, or of a message. */
+async function why({ config, clock, askEngines }: OperatingSetup, { of }: Options): Promise<unknown> {
+  const id = typeof of === 'string' ? parseMessageId(of) : undefined;
+  if (id !== undefined) {
+    const asked = await askEngines({ about: 'whyMessage', id });
+    if (asked instanceof ControlRefusal) return asked;
+    const report = whyMessageReport(formatMessageId(id), asked, clock.wallMs());
+    const isKnown = report.messages.length > 0 || report.unanswered.length > 0;
+    return isKnown ? report : new ControlRefusal('UNKNOWN_MESSAGE', `nothing is owed of ${report.id}`);
+  }
+  const name = queueOf(of);
+  if (name === undefined) return badOptions('a queue is domain/vmta, a message id like 1f.2a9');
+  const asked = await askEngines({ about: 'why', queue: name });
+  if (asked instanceof ControlRefusal) return asked;
+  const report = whyQueueReport(config, name, asked, clock.wallMs());
   const isKnown = report.queues.length > 0 || report.unanswered.length > 0;
   return isKnown ? report : unknownQueue(name, asked);
 }

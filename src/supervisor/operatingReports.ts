@@ -159,7 +159,8 @@ const shownSettings: readonly Shown[] = [
   shown('bounceAfterMs', 'bounce-after', intervalText),
 ];
 
-function rateText(rate: { readonly count: number; readonly perMs: number } | undefined): string {
+/** As the configuration writes it: `80/1m`. */
+export function rateText(rate: { readonly count: number; readonly perMs: number } | undefined): string {
   return rate === undefined ? 'unlimited' : `${rate.count}/${intervalText(rate.perMs)}`;
 }
 
@@ -182,7 +183,11 @@ export function intervalText(intervalMs: number): string {
   return text === '' ? `${intervalMs}ms` : text;
 }
 
-function queueReporter(config: Config, nowMs: number): (engine: string, queue: QueueState) => QueueReport {
+/** Tells of queues in wall time, beside what is configured. */
+export function queueReporter(
+  config: Config,
+  nowMs: number,
+): (engine: string, queue: QueueState) => QueueReport {
   const settingsFor = compileDomainSettings(config);
   return (engine, { retryInMs, ...queue }) => {
     const { domain, vmta } = splitQueueName(queue.name);

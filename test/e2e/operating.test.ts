@@ -74,3 +74,27 @@ test('deleted mail is not sent, and has its row once, though the daemon is kille
   expect(rows[0]).toMatchObject({ queue: expect.stringMatching(/^\d\.held\.test\/{default}$/) });
   expect(scene.ledger.receptions).toEqual([]);
 });
+
+test('why tells what a queue and a message wait for, with the line that says so', async () => {
+  const scene = await Scene.begin({ sinkPort: 9, domainLines: ['retry-after 1h'] });
+  await submit(scene.ledger.submissions, scene.port, { to: ['one@a.test'] });
+  const ofQueue = async () => JSON.parse((await scene.penstock('why', 'a.test/{default}', '--json')).stdout);
+  expect(await waitUntil(async () => (await ofQueue()).queues?.[0]?.holds.length > 0, 5_000)).toBe(true);
+  expect(await ofQueue()).toMatchObject({
+    schema: 'penstock.whyQueue/1',
+    queues: [
+      { retryStep: 1, holds: [{ limit: 'retry-after', value: '1h', where: expect.stringMatching(/:\d+$/) }] },
+    ],
+  });
+  await scene.penstock('queue', 'pause', 'a.test');
+  const text = (await scene.penstock('why', 'a.test/{default}')).stdout;
+  expect(text).toMatch(/^queue pause$/m);
+  expect(text).toMatch(/^retry-after +1h +in (?:59m|1h) .*:\d+$/m);
+  const message = await scene.penstock('why', '1.1');
+  expect(message.stdout).toMatch(/^one@a\.test$/m);
+  expect(message.stdout).toMatch(/^ {2}ready, 0 attempts, in a\.test\/\{default\}$/m);
+  expect(await scene.penstock('why', '1.99')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('nothing is owed of 1.99'),
+  });
+});
