@@ -52,6 +52,7 @@ const operations = new Operations({
   sendings: { changed: () => undefined, lastError: () => '' },
   deletions: { tick: () => undefined },
   quarantine: { get: () => undefined },
+  tracing: { begin: () => true, page: () => ({ lines: [], isOver: true }) },
 });
 
 const selection = { pausedOnly: false, mode: undefined, all: false, queuesMax: 20 } as const;

@@ -13,10 +13,11 @@ export async function askDaemon<T>(
   given: GivenOptions,
   verb: string,
   options: Readonly<Record<string, unknown>> = {},
+  stream?: { readonly silenceMs: number; told(item: unknown): void },
 ): Promise<Asked<T>> {
   const path = await socketOf(given);
   if (path === undefined) return { failure: unreadable(given) };
-  const answer = await askControl(path, verb, options);
+  const answer = await askControl(path, verb, options, stream?.silenceMs, stream?.told);
   return answer.kind === 'answered'
     ? { result: answer.result as T }
     : { failure: failureOf(shortPath(path), answer) };

@@ -17,6 +17,7 @@ import { spoolExport } from './spoolExport.ts';
 import { spoolVerify } from './spoolVerify.ts';
 import { status } from './status.ts';
 import { stop } from './stop.ts';
+import { traceDeliver } from './traceDeliver.ts';
 import type { GivenOptions, Verb, VerbOption } from './verb.ts';
 import { why } from './why.ts';
 
@@ -33,6 +34,7 @@ export const verbs: readonly Verb[] = [
   queueRetry,
   queueDelete,
   why,
+  traceDeliver,
   resolve,
   spoolVerify,
   spoolExport,

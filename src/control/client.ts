@@ -12,12 +12,16 @@ export type ControlAnswer =
 
 const silenceMaxMs = 30_000;
 
-/** Asks the daemon behind the socket one thing; `silenceMs` without a word end it. Never rejects. */
+/**
+ * Asks the daemon behind the socket one thing; `silenceMs` without a word end it. `told` gets the items of a
+ * streamed answer as they come. Never rejects.
+ */
 export async function askControl(
   path: string,
   verb: string,
   options: Readonly<Record<string, unknown>> = {},
   silenceMs = silenceMaxMs,
+  told?: (item: unknown) => void,
 ): Promise<ControlAnswer> {
   const socket = createConnection(path);
   let code = 'ECONNRESET';
@@ -38,7 +42,8 @@ export async function askControl(
       if ('error' in line) return { kind: 'refused', error: line.error };
       if ('result' in line) return { kind: 'answered', result: line.result };
       if ('end' in line) return { kind: 'answered', result: items };
-      items.push(line.item);
+      if (told === undefined) items.push(line.item);
+      else told(line.item);
     }
   } catch {
     // The error listener has its code.

@@ -143,3 +143,14 @@ export interface WhyRecipientReport {
   readonly heldFor: string;
   readonly lastError: string;
 }
+
+/** One line of a trace; the fields beside these are those of the log's event. */
+export interface TraceItem {
+  readonly schema: 'penstock.trace/1';
+  readonly engine: string;
+  /** Wall milliseconds. */
+  readonly atMs: number;
+  /** `delivery.connected`, `delivery.commands`, `delivery.reply` ... */
+  readonly event: string;
+  readonly [field: string]: unknown;
+}

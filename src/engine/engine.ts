@@ -31,6 +31,7 @@ import { Routes } from './routes.ts';
 import { queueSettings, vmtaSettings } from './schedulerSettings.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
 import { Submissions } from './submissions.ts';
+import { Tracing } from './tracing.ts';
 
 export interface EnginePorts {
   readonly clock: Clock;
@@ -176,28 +177,32 @@ export class Engine {
       hostName,
       owed: (envelope, content, location) => this.#owed(envelope, content, location),
     });
-    this.#sendings = new Sendings(ports, {
-      scheduler: this.#scheduler,
-      spool,
-      routing,
-      routes: new Routes({
-        cache: new DnsCache(ports.dns, ports.clock),
-        own: compileOwnHosts(config),
-        random: ports.random,
-      }),
-      settingsFor,
-      categoryOf: compileBounceCategories(config.bounceCategoryRules),
-      held: this.#held,
-      bounces: new Bounces({
-        clock,
+    const tracing = new Tracing(ports.clock, ports.log, settingsFor);
+    this.#sendings = new Sendings(
+      { ...ports, log: tracing },
+      {
+        scheduler: this.#scheduler,
         spool,
-        localMail,
-        hostName,
-        fromHeader: config.customDsnFromHeader.value,
-      }),
-      quarantine: this.#quarantine,
-      guard,
-    });
+        routing,
+        routes: new Routes({
+          cache: new DnsCache(ports.dns, ports.clock),
+          own: compileOwnHosts(config),
+          random: ports.random,
+        }),
+        settingsFor: tracing.settingsFor,
+        categoryOf: compileBounceCategories(config.bounceCategoryRules),
+        held: this.#held,
+        bounces: new Bounces({
+          clock,
+          spool,
+          localMail,
+          hostName,
+          fromHeader: config.customDsnFromHeader.value,
+        }),
+        quarantine: this.#quarantine,
+        guard,
+      },
+    );
     this.#deletions = new Deletions({
       clock: ports.clock,
       log: ports.log,
@@ -217,6 +222,7 @@ export class Engine {
       sendings: this.#sendings,
       deletions: this.#deletions,
       quarantine: this.#quarantine,
+      tracing,
     });
     this.#mail = new EngineMail({
       clock: ports.clock,

@@ -56,6 +56,7 @@ function setUp(recipientsByDomain: Readonly<Record<string, number>>) {
     held: { get: () => undefined },
     deletions: { tick: () => undefined },
     quarantine: { get: () => undefined },
+    tracing: { begin: () => true, page: () => ({ lines: [], isOver: true }) },
     sendings: { changed: () => undefined, lastError: (queue) => (queue.startsWith('b') ? '421 no' : '') },
   });
   const purged: number[][] = [];

@@ -20,6 +20,7 @@ import type { Spool } from '../spool/spool.ts';
 import type { HeldContent } from './heldContent.ts';
 import { stateOfDropped, stateOfRule } from './pauseStates.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { TracePage, Tracing } from './tracing.ts';
 
 export interface QueueState extends QueueSummary {
   /** Why it waits, or ''. */
@@ -132,6 +133,7 @@ export interface OperationParts {
   readonly held: Pick<HeldContent, 'get'>;
   readonly deletions: { tick(): void };
   readonly quarantine: Pick<Quarantine, 'get'>;
+  readonly tracing: Pick<Tracing, 'begin' | 'page'>;
   readonly sendings: { changed(): void; lastError(queue: QueueName): string };
 }
 
@@ -230,6 +232,21 @@ export class Operations {
         return { rcpt: forwardPath, queue, attempts, nextTryInMs, heldFor, lastError };
       }),
     };
+  }
+
+  /** Watches the next connection of a queue, and has its mail tried now. `busy`: so many are watched already. */
+  trace(name: QueueName, withData: boolean): FoundQueue | { readonly kind: 'busy' } {
+    const found = this.find(name);
+    if (found.kind === 'unknown') return found;
+    if (!this.#parts.tracing.begin(name, withData)) return { kind: 'busy' };
+    const { scheduler, sendings, clock } = this.#parts;
+    scheduler.operating.retry((queue) => queue === name, clock.monotonicMs());
+    sendings.changed();
+    return found;
+  }
+
+  traced(name: QueueName): TracePage {
+    return this.#parts.tracing.page(name);
   }
 
   /** Durable when it answers; in effect at once. Rules are not remembered without end. */

@@ -10,6 +10,7 @@ import type {
   WhyMessage,
   WhyQueue,
 } from '../engine/operations.ts';
+import type { TracePage } from '../engine/tracing.ts';
 import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
@@ -25,6 +26,8 @@ export type Question =
   | { readonly about: 'retry'; readonly selector: string }
   | { readonly about: 'why'; readonly queue: QueueName }
   | { readonly about: 'whyMessage'; readonly id: MessageId }
+  | { readonly about: 'trace'; readonly queue: QueueName; readonly withData: boolean }
+  | { readonly about: 'traced'; readonly queue: QueueName }
   | { readonly about: 'delete'; readonly order: DeleteOrder }
   | { readonly about: 'quarantined'; readonly messagesMax: number }
   /** `id` undefined: of all messages. */
@@ -39,6 +42,8 @@ export interface Answers {
   readonly retry: RetryCounts;
   readonly why: WhyQueue | Extract<FoundQueue, { kind: 'unknown' }>;
   readonly whyMessage: WhyMessage | 'unknown';
+  readonly trace: FoundQueue | { readonly kind: 'busy' };
+  readonly traced: TracePage;
   readonly delete: DeleteCounts | 'busy';
   readonly quarantined: QuarantineView;
   readonly release: ReleaseCounts;

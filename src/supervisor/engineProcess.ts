@@ -151,6 +151,8 @@ const answers: {
   retry: ({ operations }, { selector }) => operations.retry(selector),
   why: ({ operations }, { queue }) => operations.why(queue),
   whyMessage: async ({ operations }, { id }) => (await operations.whyMessage(id)) ?? 'unknown',
+  trace: ({ operations }, { queue, withData }) => operations.trace(queue, withData),
+  traced: ({ operations }, { queue }) => operations.traced(queue),
   delete: ({ operations }, { order }) => operations.delete(order),
   quarantined: (engine, { messagesMax }) => engine.quarantined(messagesMax),
   release: (engine, { id }) => engine.release(id),

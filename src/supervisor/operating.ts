@@ -1,5 +1,6 @@
 import type { Clock } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
+import type { TraceItem } from '../control/operatingReports.ts';
 import type { ControlHandler } from '../control/server.ts';
 import { ControlRefusal } from '../control/wire.ts';
 import { type DeleteOrder, type QueueSelection, queueSorts } from '../engine/operations.ts';
@@ -40,6 +41,7 @@ export function operatingHandlers(setup: OperatingSetup): readonly (readonly [st
     ['queue.retry', (options) => retry(setup, options)],
     ['queue.delete', (options) => deleteFrom(setup, options)],
     ['why', (options) => why(setup, options)],
+    ['trace.deliver', (options) => trace(setup, options)],
   ];
 }
 
@@ -93,6 +95,38 @@ async function why({ config, clock, askEngines }: OperatingSetup, { of }: Option
   const report = whyQueueReport(config, name, asked, clock.wallMs());
   const isKnown = report.queues.length > 0 || report.unanswered.length > 0;
   return isKnown ? report : unknownQueue(name, asked);
+}
+
+/** Item by item, as it happens. */
+async function trace(setup: OperatingSetup, { queue, data }: Options): Promise<unknown> {
+  const name = queueOf(queue);
+  if (name === undefined) return badOptions('a queue is domain/vmta');
+  const asked = await setup.askEngines({ about: 'trace', queue: name, withData: data === true });
+  if (asked instanceof ControlRefusal) return asked;
+  if (asked.some(({ answer }) => answer?.kind === 'found')) return traceItems(setup, name);
+  const isBusy = asked.some(({ answer }) => answer?.kind === 'busy');
+  if (isBusy) return new ControlRefusal('BUSY', 'so many queues are watched that no other can be');
+  const known = asked.map(({ state, answer }) => ({
+    state,
+    answer: answer?.kind === 'unknown' ? answer : undefined,
+  }));
+  return unknownQueue(name, known);
+}
+
+const traceLookMs = 100;
+
+async function* traceItems({ askEngines }: OperatingSetup, queue: QueueName): AsyncGenerator<TraceItem> {
+  for (;;) {
+    const asked = await askEngines({ about: 'traced', queue });
+    if (asked instanceof ControlRefusal) return;
+    for (const { state, answer } of asked) {
+      for (const { atMs, event, fields } of answer?.lines ?? []) {
+        yield { schema: 'penstock.trace/1', engine: state.name, atMs, event, ...fields };
+      }
+    }
+    if (asked.every(({ answer }) => answer === undefined || answer.isOver)) return;
+    await new Promise((resolve) => setTimeout(resolve, traceLookMs));
+  }
 }
 
 async function pause({ askEngines }: OperatingSetup, options: Options, isPaused: boolean): Promise<unknown> {

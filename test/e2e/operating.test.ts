@@ -98,3 +98,23 @@ test('why tells what a queue and a message wait for, with the line that says so'
     stderr: expect.stringContaining('nothing is owed of 1.99'),
   });
 });
+
+test('a trace shows a delivery as it happens', async () => {
+  const scene = await Scene.begin({
+    domainLines: ['retry-recipients-after 1h'],
+    judge: (stage, _, nth) => (stage === 'rcpt' && nth === 0 ? { reply: '450 4.2.1 later' } : undefined),
+  });
+  await submit(scene.ledger.submissions, scene.port, { to: ['one@a.test'] });
+  expect(await waitUntil(async () => (await scene.rows()).length === 1, 5_000)).toBe(true);
+  // A connection that is idle already is not watched: the next one is.
+  await scene.daemon.stop();
+  await scene.start();
+  const { code, stdout } = await scene.penstock('trace', 'deliver', 'a.test/{default}', '--data');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^[\d:.]+ - connected host=.*127\.0\.0\.1/m);
+  expect(stdout).toMatch(/^[\d:.]+ C: RCPT TO:<one@a\.test>$/m);
+  expect(stdout).toMatch(/^[\d:.]+ S: 250 /m);
+  expect(stdout).toMatch(/^[\d:.]+ C: Subject: to one@a\.test$/m);
+  expect(await scene.log('delivery.commands')).toEqual([]);
+  expect(await scene.penstock('trace', 'deliver', 'none.test/v')).toMatchObject({ code: 2 });
+});
