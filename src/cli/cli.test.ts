@@ -14,10 +14,12 @@ import { type Io, pairLines, wantsColor } from './io.ts';
 import { runProgram } from './program.ts';
 import { quarantineLines } from './quarantineList.ts';
 import { queueLines } from './queueList.ts';
+import { settingLines } from './queueShow.ts';
 import { submit } from './smtpClient.ts';
 import { type DamageReport, verifyLines } from './spoolVerify.ts';
 import { statusLines } from './status.ts';
 import { testMessage, withCrlf } from './testMessage.ts';
+import { whyMessageLines, whyQueueLines } from './why.ts';
 
 let folder: string;
 let sink: Sink | undefined;
@@ -512,4 +514,64 @@ test('status, queue list and stop print what the daemon answers, as text or as i
   expect(await typed('queue', 'list', '--quiet', '--socket', path)).toMatchObject({ code: 0, out: '' });
   expect((await typed('status', '--socket', path)).err).toContain('UNKNOWN_VERB');
   await server.close();
+});
+
+test('what a queue waits for and its settings fit 80 columns, and each still ends in its line', () => {
+  const where = `/etc/${'very-long-folder/'.repeat(6)}config:1234`;
+  const hold = { limit: 'backoff-max-connect-rate', scope: 'queue', address: undefined, where };
+  const holds = [
+    { ...hold, value: '10000/365d', untilMs: 86_400_000 * 400 },
+    {
+      ...hold,
+      scope: 'address',
+      address: '2001:db8:1234:5678:9abc:def0:1234:5678',
+      value: '',
+      untilMs: undefined,
+    },
+  ];
+  const why = whyQueueLines({ queues: [{ ...sampleQueue, lastError: '4'.repeat(300), holds }] }, 0);
+  const settings = settingLines([{ directive: 'smtp-out-rampup-interval', value: '1h,'.repeat(40), where }]);
+  const lines = [...why, ...settings];
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines.filter((line) => line.endsWith('config:1234'))).toHaveLength(3);
+});
+
+test('a message tells of each recipient what it waits for', () => {
+  const recipient = { queue: 'a.test/v', attempts: 2, nextTryMs: undefined, heldFor: '', lastError: '' };
+  const lines = whyMessageLines(
+    {
+      id: '1.2',
+      messages: [
+        {
+          engine: 'engine-1',
+          orig: '',
+          vmta: 'v',
+          timeQueuedMs: 0,
+          recipientsTotal: 5,
+          recipients: [
+            { ...recipient, rcpt: 'a@a.test', nextTryMs: 61_000, lastError: '450 later' },
+            { ...recipient, rcpt: 'b@a.test', heldFor: 'deleted' },
+          ],
+        },
+      ],
+    },
+    0,
+  );
+  expect(lines.slice(-6)).toEqual([
+    'a@a.test',
+    '  next try in 1m 1s, 2 attempts, in a.test/v',
+    '  450 later',
+    'b@a.test',
+    '  held: deleted, 2 attempts, in a.test/v',
+    '... and 3 more',
+  ]);
+});
+
+test.each([
+  ['90x'],
+  ['4'],
+  ['h'],
+])('queue delete --older-than %s is a command line not understood', async (interval) => {
+  const typedCommand = ['queue', 'delete', 'a.test', '--older-than', interval, '--socket', '/none.sock'];
+  expect(await typed(...typedCommand)).toMatchObject({ code: 64 });
 });

@@ -48,3 +48,8 @@ function wrapped(text: string, width: number): string[] {
 export function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 3)}...`;
 }
+
+/** As much of the end of a text as fits: of a path its file and line. */
+export function cutFront(text: string, width: number): string {
+  return text.length <= width ? text : `...${text.slice(text.length - width + 3)}`;
+}

@@ -1,7 +1,7 @@
-import type { QueueReport, QueueShowReport } from '../control/operatingReports.ts';
+import type { QueueReport, QueueShowReport, SettingReport } from '../control/operatingReports.ts';
 import { askDaemon } from './daemon.ts';
 import { durationText } from './durationText.ts';
-import { pairLines } from './io.ts';
+import { cut, cutFront, pairLines } from './io.ts';
 import { plainTable } from './plainTable.ts';
 import { sayUnanswered } from './queueList.ts';
 import { daemonOptions, type Verb } from './verb.ts';
@@ -19,12 +19,20 @@ export const queueShow: Verb = {
     else {
       for (const queue of queues) for (const line of showLines(queue, Date.now())) io.out(line);
       io.out('');
-      const rows = settings.map(({ directive, value, where }) => [directive, value, where]);
-      for (const line of plainTable(['setting', 'value', 'from'], rows)) io.out(line);
+      for (const line of settingLines(settings)) io.out(line);
     }
     return sayUnanswered(io, 'queue show', unanswered, 'its part of the queue is not shown');
   },
 };
+
+export function settingLines(settings: readonly SettingReport[]): readonly string[] {
+  const rows = settings.map(({ directive, value, where }) => [
+    directive,
+    cut(value, 22),
+    cutFront(where, 30),
+  ]);
+  return plainTable(['setting', 'value', 'from'], rows);
+}
 
 export function showLines(queue: QueueReport, nowMs: number): string[] {
   const { name, recipients, ready, waiting, inDelivery, connections, connectionsMax } = queue;

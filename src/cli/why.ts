@@ -6,7 +6,7 @@ import type {
 } from '../control/operatingReports.ts';
 import { askDaemon } from './daemon.ts';
 import { durationText } from './durationText.ts';
-import { columns, cut, pairLines } from './io.ts';
+import { columns, cut, cutFront, pairLines } from './io.ts';
 import { plainTable } from './plainTable.ts';
 import { sayUnanswered } from './queueList.ts';
 import { showLines } from './queueShow.ts';
@@ -43,10 +43,10 @@ function holdLines(holds: readonly HoldReport[], nowMs: number): readonly string
   return plainTable(
     ['held back by', 'value', 'until', 'from'],
     holds.map(({ limit, scope, address, value, untilMs, where }) => [
-      scope === 'queue' ? (words[limit] ?? limit) : `${limit} of ${address ?? scope}`,
-      value,
+      cut(scope === 'queue' ? (words[limit] ?? limit) : `${limit} of ${address ?? scope}`, 30),
+      cut(value, 12),
       untilMs === undefined ? '' : `in ${durationText(untilMs - nowMs)}`,
-      where,
+      cutFront(where, 20),
     ]),
   );
 }
