@@ -292,19 +292,19 @@ backoff-to-normal-after-delivery | yes/no  | no               | honoured  | A de
 backoff-reroute-to-virtual-mta | name      |                  | unsafe    | Virtual MTA that takes over in backoff mode.
 reroute-to-virtual-mta     | name          |                  | unsafe    | Virtual MTA that takes over.
 backoff-upon-all-sources-disabled | yes/no | no               | honoured  | Enter backoff mode when no local address is left.
-reenable-source-ip-after   | interval-or-never | never        | harmless  | When a disabled local address is used again.
+reenable-source-ip-after   | interval-or-never | never        | honoured  | When a disabled local address is used again.
 disabled-source-ip-notify  | texts         |                  | harmless  | Whom to tell about disabled local addresses.
 log-disabled-ips           | yes/no        | no               | harmless  | Log disabled local addresses.
 retry-after-dns-error      | positive-interval | 1m               | honoured  | How long a queue waits when no name server knew; in backoff mode, too.
 retry-upon-new-mail        | yes/no        | no               | honoured  | New mail wakes a waiting queue.
 bounce-upon-no-mx          | yes/no/interval | no             | honoured  | A domain without MX: use its address (no), give up (yes), or give up after so long.
-bounce-upon-5xx-greeting   | yes/no        | yes              | harmless  | Give up on a 5xx greeting.
+bounce-upon-5xx-greeting   | yes/no        | yes              | honoured  | Give up on a 5xx greeting.
 bounce-upon-transfer-failure | yes/no      | no               | harmless  | Give up when a transfer breaks.
 bounce-upon-pix-transfer-failure | yes/no  | no               | harmless  | Give up when a transfer through a PIX breaks.
-smtp-421-means-mx-unavailable | yes/no     | no               | harmless  | After a 421, try the next MX.
-smtp-553-means-invalid-mailbox | yes/no    | yes              | harmless  | A bare 553 is a bad mailbox.
-replace-smtp-421-service-response | yes/no | no               | harmless  | Report the reply before a 421 instead of it.
-smtp-pattern-list          | name          |                  | harmless  | <smtp-pattern-list> that judges replies.
+smtp-421-means-mx-unavailable | yes/no     | no               | honoured  | After a 421, try the next MX.
+smtp-553-means-invalid-mailbox | yes/no    | yes              | honoured  | A bare 553 is a bad mailbox.
+replace-smtp-421-service-response | yes/no | no               | honoured  | Report the reply before a 421 instead of it.
+smtp-pattern-list          | name          |                  | honoured  | <smtp-pattern-list> that judges replies.
 max-cold-virtual-mta-msg   | texts         | 0/d              | harmless  | Messages a day that go to cold virtual MTAs.
 queue-to                   | queue         |                  | unsafe    | Put mail for these domains into that queue.
 disable-mx-rollup          | yes/no        | no               | harmless  | Keep these domains out of <mx-rollup-list>.
@@ -324,7 +324,7 @@ reuse-ssl-session          | yes/no        | yes              | honoured  | Outb
 auth-username              | text          |                  | unsafe    | User name for AUTH at the remote.
 auth-password              | text          |                  | unsafe    | Password for AUTH at the remote.
 use-unencrypted-plain-auth | yes/no        | no               | harmless  | Allow AUTH PLAIN at the remote without TLS.
-assume-delivery-upon-data-termination-timeout | yes/no | no   | harmless  | No reply to a message in time: call it delivered.
+assume-delivery-upon-data-termination-timeout | yes/no | no   | honoured  | No reply to a message in time: call it delivered.
 ignore-8bitmime            | yes/no        | no               | honoured  | Act as if the remote had not offered 8BITMIME.
 ignore-chunking            | yes/no        | no               | honoured  | Act as if the remote had not offered CHUNKING.
 ignore-pipelining          | yes/no        | no               | honoured  | Act as if the remote had not offered PIPELINING.
@@ -382,7 +382,7 @@ add-x-msys-api-header      | yes/no        |                  | harmless  | For 
 sparkpost-*                | text          |                  | harmless  | For SparkPost.
 
 @ smtp-pattern-list
-reply*                     | reply         |                  | harmless  | What to do when a reply matches.
+reply*                     | reply         |                  | honoured  | What to do when a reply matches.
 
 @ bounce-category-patterns
 /*                         | category      |                  | honoured  | The category of what matches.
@@ -483,7 +483,7 @@ smtp-user                  | name           | harmless | Who may authenticate.
 source-group               | name           | harmless | Limits several sources share.
 virtual-mta                | name           | honoured | A sending identity: addresses, names, limits.
 virtual-mta-pool           | name           | honoured | Virtual MTAs that take turns.
-smtp-pattern-list          | name           | harmless | What to do upon which replies.
+smtp-pattern-list          | name           | honoured | What to do upon which replies.
 bounce-category-patterns   | -              | honoured | Bounce categories by reply.
 acct-file                  | acct-path      | honoured | An accounting file.
 spool                      | path           | honoured | Folder where accepted mail is kept.

@@ -1,5 +1,7 @@
 /** What a client session is told once, and what it asks of its owner: data, never sockets. */
 import type { DeliveryTransaction, RecipientResult } from './deliveryTransaction.ts';
+import type { Judgement } from './replyRules.ts';
+import type { ReplySettings } from './replySettings.ts';
 
 export interface ClientSettings {
   /** The name given in EHLO: the host name of the sending address. */
@@ -20,6 +22,7 @@ export interface ClientSettings {
   readonly ignoredKeywords: ReadonlySet<string>;
   /** So many refused recipients end the connection; 0: no limit. */
   readonly maxErrors: number;
+  readonly replies: ReplySettings;
 }
 
 export type ClientEffect =
@@ -38,6 +41,13 @@ export type ClientEffect =
       /** MAIL got a 4yz: the host takes nothing for now, whoever the recipients are (powermta f). */
       readonly mailDeferred: boolean;
     }
+  /** The queue's rules ask for something: before what the reply means for recipients is told. */
+  | {
+      readonly kind: 'judged';
+      readonly judgement: Judgement;
+      readonly status: string;
+      readonly diagnostic: string;
+    }
   /**
    * One transaction may be handed over. With PIPELINING this follows the `send` of the last one's
    * content: who delivers before writing gives body and next envelope one write and one round trip.
@@ -52,11 +62,19 @@ export type ClientEffect =
 
 export interface ConnectionFailure {
   /**
-   * `refused`: a 4yz or 5yz to what every dialogue needs; `serviceClosing`: 421; `protocolError`: what
-   * came was no answer to what was asked. `lost` while `idle` is a remote tired of waiting, no fault.
-   * `tlsFailed`: the handshake came to no good end; in the clear the same host may well do.
+   * `refused`: a 4yz or 5yz to what every dialogue needs; `serviceClosing`: 421; `mxSkipped`: this host is
+   * of no use now, nobody is deferred for it; `protocolError`: what came was no answer to what was asked.
+   * `lost` while `idle` is a remote tired of waiting, no fault. `tlsFailed`: the handshake came to no good
+   * end; in the clear the same host may well do.
    */
-  readonly kind: 'refused' | 'serviceClosing' | 'protocolError' | 'timedOut' | 'lost' | 'tlsFailed';
+  readonly kind:
+    | 'refused'
+    | 'serviceClosing'
+    | 'mxSkipped'
+    | 'protocolError'
+    | 'timedOut'
+    | 'lost'
+    | 'tlsFailed';
   readonly during: Awaited;
   /** The remote said 5yz: trying the same host again is of little use. */
   readonly permanent: boolean;

@@ -1,11 +1,10 @@
 /** One transaction on its way through a `ClientSession`: what is known of each recipient so far. */
-import type { ParsedReply } from '../protocol/reply.ts';
 import { isAscii, mailCommand, rcptCommand } from './clientCommands.ts';
 import type { ConnectionFailure, Verb } from './clientEffect.ts';
 import { headerIsAscii } from './dataTransfer.ts';
 import { type DeliveryTransaction, type RecipientResult, transferSizeBytes } from './deliveryTransaction.ts';
 import type { RemoteOffer } from './remoteOffer.ts';
-import { isTooManyRecipients, replyClass, replyDiagnostic, replyStatus } from './replyMeaning.ts';
+import { isTooManyRecipients, type ReplyMeaning } from './replyMeaning.ts';
 
 /** How a recipient ends. */
 export type Verdict = Omit<RecipientResult, 'index'>;
@@ -26,6 +25,13 @@ export interface Job {
   answered: boolean;
   contentSent: boolean;
 }
+
+const assumedDelivered: Verdict = {
+  kind: 'delivered',
+  status: '2.0.0',
+  diagnostic: 'no reply to the message in time: assumed to be delivered',
+  bodySent: true,
+};
 
 export const notAttempted: Verdict = { kind: 'notAttempted', status: '', diagnostic: '', bodySent: false };
 
@@ -68,14 +74,14 @@ export function recipientAccepted(job: Job, slot: number): void {
 }
 
 /** @returns whether it is a refusal of that recipient */
-export function recipientRefused(job: Job, slot: number, reply: ParsedReply): boolean {
+export function recipientRefused(job: Job, slot: number, meaning: ReplyMeaning): boolean {
   if (job.mailRefused) return false;
-  if (job.accepted > 0 && isTooManyRecipients(reply)) {
+  if (job.accepted > 0 && isTooManyRecipients(meaning.reply)) {
     // No verdict: it comes back `notAttempted`. Somebody was accepted, so each round gets further.
     job.takesNoMore = true;
     return false;
   }
-  job.verdicts[slot] = verdictOf(reply, 'rcpt');
+  job.verdicts[slot] = verdictOf(meaning);
   return true;
 }
 
@@ -92,31 +98,36 @@ export function resultsOf(job: Job, unanswered: Verdict, accepted = unanswered):
  * The end of the connection, for its open transactions: the oldest bears it, unless it met a connection that
  * had already served others and did not answer it at all. What waits behind it was not attempted.
  * @param isContentHere some of the content has certainly not left
+ * @param assumesDelivery of a content that has left, if its reply does not come in time
  */
 export function resultsUponFailure(
   job: Job,
   isOldest: boolean,
-  { kind, status, diagnostic }: ConnectionFailure,
+  { kind, during, status, diagnostic }: ConnectionFailure,
   isContentHere: boolean,
+  assumesDelivery: boolean,
 ): readonly RecipientResult[] {
   const verdict: Verdict = { kind: 'deferred', status, diagnostic, bodySent: false };
+  if (kind === 'mxSkipped') return resultsOf(job, notAttempted);
   if (!isOldest || !(job.first || job.answered)) {
     job.verdicts.fill(undefined);
     return resultsOf(job, notAttempted);
   }
   // Who has no reply to RCPT by now is not part of what was sent.
   const bodySent = kind !== 'serviceClosing' && !isContentHere;
-  if (job.contentSent) return resultsOf(job, notAttempted, { ...verdict, bodySent });
+  const isInTime = kind !== 'timedOut' || during !== 'content';
+  const isAssumed = assumesDelivery && !isInTime && !isContentHere;
+  if (job.contentSent) {
+    return resultsOf(job, notAttempted, isAssumed ? assumedDelivered : { ...verdict, bodySent });
+  }
   // Refusals by a remote that is out of step may have been meant for something else.
   if (kind === 'protocolError') job.verdicts.fill(undefined);
   return resultsOf(job, verdict);
 }
 
-export function verdictOf(reply: ParsedReply, verb: Verb): Verdict {
-  const level = replyClass(reply.code);
+export function verdictOf({ level, status, diagnostic }: ReplyMeaning): Verdict {
   const kind = level === 2 ? 'delivered' : level === 5 ? 'failed' : 'deferred';
-  const status = replyStatus(reply, verb === 'rcpt');
-  return { kind, status, diagnostic: replyDiagnostic(reply), bodySent: false };
+  return { kind, status, diagnostic, bodySent: false };
 }
 
 /**

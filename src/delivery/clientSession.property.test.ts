@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { ClientEffect, ClientSettings } from './clientEffect.ts';
 import { ClientSession } from './clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from './deliveryTransaction.ts';
+import { replyDefaults } from './replySettings.testing.ts';
 
 const settings: ClientSettings = {
   ehloName: 'out.example',
@@ -15,6 +16,7 @@ const settings: ClientSettings = {
   starttls: 'never',
   ignoredKeywords: new Set(),
   maxErrors: 0,
+  replies: replyDefaults,
 };
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ClientEffect, ClientSettings } from './clientEffect.ts';
 import { ClientSession } from './clientSession.ts';
 import type { DeliveryTransaction } from './deliveryTransaction.ts';
+import { replyDefaults } from './replySettings.testing.ts';
 
 const settings: ClientSettings = {
   ehloName: 'out.example',
@@ -14,6 +15,7 @@ const settings: ClientSettings = {
   starttls: 'never',
   ignoredKeywords: new Set(),
   maxErrors: 0,
+  replies: replyDefaults,
 };
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -464,9 +466,9 @@ const dialogues: readonly (readonly [promise: string, script: string])[] = [
      : RCPT TO:<b@r.example>
      : DATA
     ! lost ECONNRESET
-    = 10 deferred 4.4.2 connection lost (ECONNRESET) BODYSENT
+    = 10 deferred 4.4.2 connection lost (connection reset by peer, ECONNRESET) BODYSENT
     = 10 notAttempted
-    = failed lost during content: 4.4.2 connection lost (ECONNRESET)
+    = failed lost during content: 4.4.2 connection lost (connection reset by peer, ECONNRESET)
     = close`,
   ],
   [
@@ -710,7 +712,7 @@ const dialogues: readonly (readonly [promise: string, script: string])[] = [
     'a connection that does not come is 4.4.1',
     `
     ! lost ECONNREFUSED
-    = failed lost during connect: 4.4.1 no connection (ECONNREFUSED)
+    = failed lost during connect: 4.4.1 no connection (connection refused, ECONNREFUSED)
     = close`,
   ],
   [

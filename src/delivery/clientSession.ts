@@ -22,10 +22,12 @@ import { dataChunks } from './dataTransfer.ts';
 import type { DeliveryTransaction, RecipientResult } from './deliveryTransaction.ts';
 import { OwedReplies } from './owedReplies.ts';
 import { noOffer, type RemoteOffer, remoteOffer } from './remoteOffer.ts';
-import { replyClass, replyDiagnostic, replyStatus } from './replyMeaning.ts';
+import { type ReplyMeaning, replyDiagnostic, replyMeaning } from './replyMeaning.ts';
+import type { Judgement } from './replyRules.ts';
+import { systemWords } from './systemWords.ts';
 
 /** Steps of a transaction have its job. */
-type Step = (session: ClientSession, reply: ParsedReply, job: Job, slot: number) => void;
+type Step = (session: ClientSession, meaning: ReplyMeaning, job: Job, slot: number) => void;
 
 /**
  * Commands sent before their replies are read (RFC 2920). We never stop reading while we write, so no
@@ -59,6 +61,7 @@ export class ClientSession {
   #needsReset = false;
   /** Recipients refused so far. */
   #errors = 0;
+  #lastRefusal: ReplyMeaning | undefined;
   #nowMs: number;
   /** What the connection holds while `received` is at work. */
   #heldBytes = 0;
@@ -147,7 +150,11 @@ export class ClientSession {
   /** @param code the system's word (ECONNRESET ...), undefined after an orderly end. */
   lost(code: string | undefined, nowMs: number): readonly ClientEffect[] {
     this.#nowMs = nowMs;
-    this.#end('lost', code === undefined ? 'connection lost' : `connection lost (${code})`, code);
+    this.#end(
+      'lost',
+      code === undefined ? 'connection lost' : `connection lost (${systemWords(code)})`,
+      code,
+    );
     return this.#done();
   }
 
@@ -197,64 +204,76 @@ export class ClientSession {
   static readonly #steps: Readonly<Record<ReplyStep, Step>> = {
     sayEhlo: (session) => session.#sendCommand('ehlo', `EHLO ${session.#settings.ehloName}`),
     sayHelo: (session) => session.#sendCommand('helo', `HELO ${session.#settings.ehloName}`),
-    greeted: (session, reply) =>
+    greeted: (session, { reply }) =>
       session.#greeted(remoteOffer(reply.lines, session.#settings.ignoredKeywords)),
     greetedPlainly: (session) => session.#greeted(noOffer),
     shakeHands: (session) => session.#owed.owe('tls'),
-    stayPlain: (session, reply) => session.#stayPlain(replyDiagnostic(reply)),
+    stayPlain: (session, { diagnostic }) => session.#stayPlain(diagnostic),
     goOn: () => {},
-    mailTaken: (_session, _reply, job) => {
+    mailTaken: (_session, _meaning, job) => {
       job.answered = true;
     },
-    mailRefused: (session, reply, job) => {
+    mailRefused: (session, meaning, job) => {
       // "Bad sequence" to a later MAIL: the remote still holds an envelope. No fault of this one.
-      if (reply.code === 503 && !job.first) {
-        session.#outOfStep(reply);
+      if (meaning.reply.code === 503 && !job.first) {
+        session.#outOfStep(meaning.reply);
         return;
       }
       job.answered = true;
       job.mailRefused = true;
-      job.verdicts.fill(verdictOf(reply, 'mail'));
+      job.verdicts.fill(verdictOf(meaning));
     },
-    recipientAccepted: (_session, _reply, job, slot) => recipientAccepted(job, slot),
-    recipientRefused: (session, reply, job, slot) => {
-      if (!recipientRefused(job, slot, reply) || ++session.#errors !== session.#settings.maxErrors) return;
+    recipientAccepted: (_session, _meaning, job, slot) => recipientAccepted(job, slot),
+    recipientRefused: (session, meaning, job, slot) => {
+      if (!recipientRefused(job, slot, meaning) || ++session.#errors !== session.#settings.maxErrors) return;
       job.takesNoMore = true;
       session.#quitting = true;
     },
-    sendContent: (session, _reply, job) => session.#sendContent(job),
-    dataRefused: (session, reply, job) => session.#finish(job, verdictOf(reply, 'data')),
-    contentTaken: (session, reply, job) => {
+    sendContent: (session, _meaning, job) => session.#sendContent(job),
+    dataRefused: (session, meaning, job) => session.#finish(job, verdictOf(meaning)),
+    contentTaken: (session, meaning, job) => {
       // A refusal needs no reading to the end; nobody can have taken what is still here.
-      if (session.#owed.progress.isCertainlyHere(session.#heldBytes)) session.#outOfStep(reply, 'too early');
-      else session.#finish(job, verdictOf(reply, 'content'));
+      const isHere = session.#owed.progress.isCertainlyHere(session.#heldBytes);
+      if (isHere) session.#outOfStep(meaning.reply, 'too early');
+      else session.#finish(job, verdictOf(meaning));
     },
-    contentRefused: (session, reply, job) => session.#finish(job, verdictOf(reply, 'content')),
-    refuse: (session, reply) => {
+    contentRefused: (session, meaning, job) => session.#finish(job, verdictOf(meaning)),
+    refuse: (session, { level, status, diagnostic }) => {
       session.#send(quitLine);
-      const isPermanent = replyClass(reply.code) === 5;
-      session.#fail('refused', replyStatus(reply, false), replyDiagnostic(reply), isPermanent);
+      session.#fail('refused', status, diagnostic, level === 5);
     },
-    serviceClosing: (session, reply, job: Job | undefined) => {
+    serviceClosing: (session, meaning, job: Job | undefined) => {
       if (job !== undefined) job.answered = true;
-      session.#serviceClosing(reply);
+      session.#serviceClosing(meaning);
     },
-    outOfStep: (session, reply) => session.#outOfStep(reply),
+    skipMx: (session, { reply, status, diagnostic }) => {
+      if (reply.code !== 421) session.#send(quitLine);
+      session.#fail('mxSkipped', status, diagnostic);
+    },
+    outOfStep: (session, { reply }) => session.#outOfStep(reply),
     hangUp: (session) => session.#close(),
   };
 
   #answered(reply: ParsedReply): void {
     const { verb, job, slot } = this.#owed.first!;
-    const step = clientTable[verb].on[columnOf(reply)];
-    ClientSession.#steps[step](this, reply, job!, slot);
+    const meaning = replyMeaning(reply, verb, this.#settings.replies);
+    const step = clientTable[verb].on[columnOf(meaning)];
+    if (step !== 'outOfStep') this.#tellJudged(meaning.judgement, meaning.status, meaning.diagnostic);
+    ClientSession.#steps[step](this, meaning, job!, slot);
     if (this.#state === 'closed') return;
+    if (meaning.level >= 4) this.#lastRefusal = meaning;
     this.#owed.came();
     this.#goOn();
   }
 
+  #tellJudged(judgement: Judgement | undefined, status: string, diagnostic: string): void {
+    if (judgement !== undefined) this.#effects.push({ kind: 'judged', judgement, status, diagnostic });
+  }
+
   /** Whatever is awaited, this cannot be it. */
   #unasked(reply: ParsedReply): void {
-    if (clientTable.idle.on[columnOf(reply)] === 'serviceClosing') this.#serviceClosing(reply);
+    const meaning = replyMeaning(reply, 'idle', this.#settings.replies);
+    if (clientTable.idle.on[columnOf(meaning)] === 'serviceClosing') this.#serviceClosing(meaning);
     else this.#outOfStep(reply);
   }
 
@@ -271,8 +290,10 @@ export class ClientSession {
     else this.#effects.push({ kind: 'startTls' });
   }
 
-  #serviceClosing(reply: ParsedReply): void {
-    this.#fail('serviceClosing', replyStatus(reply, false), replyDiagnostic(reply));
+  #serviceClosing(meaning: ReplyMeaning): void {
+    const { replaceSmtp421ServiceResponse } = this.#settings.replies;
+    const { status, diagnostic } = (replaceSmtp421ServiceResponse && this.#lastRefusal) || meaning;
+    this.#fail('serviceClosing', `4${status.slice(1)}`, diagnostic);
   }
 
   #outOfStep(reply: ParsedReply, how: string = reply.fault ?? 'reply'): void {
@@ -370,7 +391,12 @@ export class ClientSession {
     if (end === 'lost') this.#fail(kind, '4.4.2', how);
     else if (end === 'tlsFailed') this.#fail(end, '4.7.5', `TLS failed: ${code ?? how}`);
     else if (kind === 'timedOut') this.#fail(kind, '4.4.1', 'no connection in time');
-    else this.#fail(kind, '4.4.1', code === undefined ? 'no connection' : `no connection (${code})`);
+    else
+      this.#fail(
+        kind,
+        '4.4.1',
+        code === undefined ? 'no connection' : `no connection (${systemWords(code)})`,
+      );
   }
 
   /** The end of the connection, and of what is open on it. */
@@ -382,11 +408,15 @@ export class ClientSession {
       return;
     }
     const failure: ConnectionFailure = { kind, during, permanent, status, diagnostic };
+    const { judges, assumeDeliveryUponDataTerminationTimeout } = this.#settings.replies;
+    const isReply = kind === 'refused' || kind === 'serviceClosing' || kind === 'mxSkipped';
+    if (!isReply && during !== 'idle') this.#tellJudged(judges.refused(diagnostic), status, diagnostic);
     const { progress } = this.#owed;
     const isContentHere =
       (kind === 'timedOut' && progress.isLeaving) || progress.isCertainlyHere(this.#heldBytes);
     for (const [i, job] of this.#jobs.entries()) {
-      this.#settle(job, resultsUponFailure(job, i === 0, failure, isContentHere));
+      const assumes = assumeDeliveryUponDataTerminationTimeout;
+      this.#settle(job, resultsUponFailure(job, i === 0, failure, isContentHere, assumes));
     }
     this.#effects.push({ kind: 'failed', failure });
     this.#close();
@@ -408,7 +438,8 @@ export class ClientSession {
   }
 }
 
-function columnOf(reply: ParsedReply): ReplyColumn {
+function columnOf({ reply, level, skipsMx }: ReplyMeaning): ReplyColumn {
   if (reply.fault !== undefined) return 'odd';
-  return reply.code === 421 ? 421 : replyClass(reply.code);
+  if (skipsMx) return 'skip';
+  return reply.code === 421 ? 421 : level;
 }

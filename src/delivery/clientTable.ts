@@ -1,11 +1,12 @@
 import type { Awaited, ClientSettings } from './clientEffect.ts';
 
 /**
- * What may come while something is awaited: a reply by the first digit of its code, `421` (allowed at any
- * time, RFC 5321 section 3.8), and `odd`: a line without a code, codes that differ within one reply, or a
- * reply of more than 64 KiB. Lines above 4096 octets and beyond the hundredth are cut and count as usual.
+ * What may come while something is awaited: a reply by the first digit of what it means (`replyMeaning`),
+ * `421` (allowed at any time, RFC 5321 section 3.8), `skip`: one after which this host is left, and `odd`: a
+ * line without a code, codes that differ within one reply, or a reply of more than 64 KiB. Lines above 4096
+ * octets and beyond the hundredth are cut and count as usual.
  */
-export type ReplyColumn = 2 | 3 | 4 | 5 | 421 | 'odd';
+export type ReplyColumn = 2 | 3 | 4 | 5 | 421 | 'skip' | 'odd';
 
 /** What a reply leads to; each name is a step of `ClientSession`. */
 export type ReplyStep =
@@ -27,6 +28,8 @@ export type ReplyStep =
   /** The connection is of no use: QUIT, and its failure is told. */
   | 'refuse'
   | 'serviceClosing'
+  /** The same, and the next host is to be tried. */
+  | 'skipMx'
   | 'outOfStep'
   | 'hangUp';
 
@@ -55,6 +58,7 @@ const never = {
   4: 'outOfStep',
   5: 'outOfStep',
   421: 'serviceClosing',
+  skip: 'skipMx',
   odd: 'outOfStep',
 } as const;
 /** The connection's own commands go on only with a yes. */
@@ -65,6 +69,7 @@ const whatever = {
   4: 'hangUp',
   5: 'hangUp',
   421: 'hangUp',
+  skip: 'hangUp',
   odd: 'hangUp',
 } as const;
 

@@ -77,6 +77,11 @@ export function expired(index: number, lastDiagnostic: string): RecipientResult 
 /** Of mail that asked for a virtual MTA that does not exist, and was accepted all the same (powermta c). */
 export const noSuchVirtualMta: LocalCause = { status: '5.3.5', diagnostic: 'there is no such virtual MTA' };
 
+/** Why recipients are given up without an attempt of their own, and who said so, if anybody. */
+export interface BounceCause extends LocalCause {
+  readonly remote?: RemoteFacts;
+}
+
 /** Given up for a cause of ours: there is nobody to try. */
 export function bouncedBy(
   index: number,

@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { ReplyParser } from '../protocol/reply.ts';
 import { isTooManyRecipients, replyClass, replyDiagnostic, replyStatus } from './replyMeaning.ts';
+import { replyDefaults } from './replySettings.testing.ts';
 
 const parsed = (text: string) => new ReplyParser().feed(new TextEncoder().encode(text))[0]!;
+
+test('a bare 553 means a bad mailbox only where the queue says so', () => {
+  const otherwise = { smtp553MeansInvalidMailbox: false };
+  expect(replyStatus(parsed('553 no\r\n'), otherwise)).toBe('5.0.0');
+});
 
 describe('the meaning of a reply', () => {
   test.each([
@@ -28,7 +34,7 @@ describe('the meaning of a reply', () => {
     ['450 later\r\n', true, '4.0.0'],
     ['250 ok\r\n', false, '2.0.0'],
   ])('%j to RCPT (%s) has the status %s', (text, answersRcpt, status) => {
-    expect(replyStatus(parsed(text), answersRcpt)).toBe(status);
+    expect(replyStatus(parsed(text), answersRcpt ? replyDefaults : undefined)).toBe(status);
   });
 
   test.each([

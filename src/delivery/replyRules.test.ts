@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Origin, ReplyActions } from '../config/config.ts';
-import { compileReplyJudge, remembering } from './replyRules.ts';
+import { compileReplyJudge, compileReplyJudges, remembering } from './replyRules.ts';
 
 const origin: Origin = { file: 'test', line: 1, column: 1, text: '' };
 const judge = (...rules: (readonly [string, ReplyActions])[]) =>
@@ -47,4 +47,16 @@ test('verdicts are remembered, and no more than a bounded number of them', () =>
   expect([length('ab'), length('ab'), asked]).toEqual([2, 2, 1]);
   for (let i = 0; i < 1000; i++) length(`x${i}`);
   expect([length('ab'), asked]).toEqual([2, 1002]);
+});
+
+test('a reply that takes a message can lead to mode normal only', () => {
+  const { accepted } = compileReplyJudges({
+    rules: [
+      { expression: '', actions: { mode: 'backoff' }, origin },
+      { expression: 'welcome back', actions: { mode: 'normal', bounceQueue: true }, origin },
+      { expression: '', actions: { bounceQueue: true }, origin },
+    ],
+  });
+  expect(accepted('250 ok')).toBeUndefined();
+  expect(accepted('250 welcome back')?.actions).toEqual({ mode: 'normal' });
 });

@@ -14,6 +14,27 @@ export type ReplyJudge = (reply: string) => Judgement | undefined;
 /** Verdicts remembered for replies that come again and again. */
 const rememberedMax = 1000;
 
+/** The rules of one `<smtp-pattern-list>`, compiled. */
+export interface ReplyJudges {
+  /** What refuses or defers, and what went wrong without a reply. */
+  readonly refused: ReplyJudge;
+  /** The reply that takes a message: `mode=normal` is all it can lead to. */
+  readonly accepted: ReplyJudge;
+}
+
+/** Of a queue without a list. */
+export const noReplyRules: ReplyJudges = { refused: () => undefined, accepted: () => undefined };
+
+export function compileReplyJudges({ rules }: Pick<SmtpPatternList, 'rules'>): ReplyJudges {
+  const toNormal = rules
+    .filter(({ actions }) => actions.mode === 'normal')
+    .map((rule): ReplyRule => ({ ...rule, actions: { mode: 'normal' } }));
+  return {
+    refused: compileReplyJudge({ rules }),
+    accepted: toNormal.length === 0 ? noReplyRules.accepted : compileReplyJudge({ rules: toNormal }),
+  };
+}
+
 /**
  * Every rule that matches contributes what does not conflict with an earlier one (powermta b.9: the first
  * conflicting match wins). Expressions were checked when the configuration was read.

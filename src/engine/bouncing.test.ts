@@ -40,7 +40,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 
 test('every message of the queue bounces, held or on disk, and then it waits for more', async () => {
   const queue = new Queue(4, 3, 2);
-  const bouncing = new Bouncing(queue, 'r.test/v', cause, 0);
+  const bouncing = new Bouncing(queue, 'r.test/v', cause);
   bouncing.start();
   await settled();
   expect(queue.seen).toEqual(['opened', 'bounced 4', 'bounced 3', 'bounced 2']);
@@ -53,7 +53,7 @@ test('every message of the queue bounces, held or on disk, and then it waits for
 
 test('an idle one ends when nothing has come for a second, or its slot is needed', async () => {
   const first = new Queue();
-  const bouncing = new Bouncing(first, 'r.test/v', cause, 0);
+  const bouncing = new Bouncing(first, 'r.test/v', cause);
   bouncing.start();
   await settled();
   bouncing.tick(999);
@@ -63,21 +63,21 @@ test('an idle one ends when nothing has come for a second, or its slot is needed
   expect(first.seen).toEqual(['opened', 'closed true']);
   const second = new Queue(2);
   second.whenEmpty = 'close';
-  new Bouncing(second, 'r.test/v', cause, 0).start();
+  new Bouncing(second, 'r.test/v', cause).start();
   await settled();
   expect(second.seen).toEqual(['opened', 'bounced 2', 'closed true']);
 });
 
 test('with an age only who has waited so long bounces; the first younger one goes back', async () => {
   const queue = new Queue(60, 30, 10, 40);
-  new Bouncing(queue, 'r.test/v', cause, 30 * 60_000).start();
+  new Bouncing(queue, 'r.test/v', cause, { leastAgeMs: 30 * 60_000 }).start();
   await settled();
   expect(queue.seen).toEqual(['opened', 'bounced 60', 'bounced 30', 'returned 10', 'closed true']);
 });
 
 test('others get their turn after fifty messages', async () => {
   const queue = new Queue(...Array(120).fill(2));
-  new Bouncing(queue, 'r.test/v', cause, 0).start();
+  new Bouncing(queue, 'r.test/v', cause).start();
   await settled();
   expect(queue.ages).toHaveLength(70);
   queue.soon.shift()!();
@@ -88,7 +88,7 @@ test('others get their turn after fifty messages', async () => {
 test('what cannot be read is told, and the rest goes on', async () => {
   const queue = new Queue(1, 2);
   queue.read = async () => ({ kind: 'failed', code: 'damaged' }) as unknown as SpoolReadFailure;
-  new Bouncing(queue, 'r.test/v', cause, 0).start();
+  new Bouncing(queue, 'r.test/v', cause).start();
   await settled();
   expect(queue.seen).toEqual(['opened', 'unreadable 1', 'bounced 2']);
 });
@@ -97,10 +97,17 @@ test('one that is aborted while it reads gives back what it had', async () => {
   const queue = new Queue(1, 2);
   let answer: (message: HeldMessage) => void = () => {};
   queue.read = () => new Promise((resolve) => (answer = resolve));
-  const bouncing = new Bouncing(queue, 'r.test/v', cause, 0);
+  const bouncing = new Bouncing(queue, 'r.test/v', cause);
   bouncing.start();
   bouncing.abort();
   answer(held);
   await settled();
   expect(queue.seen).toEqual(['opened', 'returned 1', 'closed true']);
+});
+
+test('no more than the messages it is about bounce', async () => {
+  const queue = new Queue(4, 3, 2);
+  new Bouncing(queue, 'r.test/v', cause, { messagesMax: 2 }).start();
+  await settled();
+  expect(queue.seen).toEqual(['opened', 'bounced 4', 'bounced 3', 'closed true']);
 });

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/ports.ts';
-import type { LocalCause } from '../delivery/nextHop.ts';
+import type { BounceCause } from '../delivery/outcome.ts';
 import type { QueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SpoolReadFailure } from '../spool/spool.ts';
@@ -18,9 +18,17 @@ export interface BouncingSetup {
   unreadable(batch: Batch, failure: SpoolReadFailure): void;
   returned(batch: Batch): void;
   /** Each recipient of the batch fails for that cause. */
-  bounced(batch: Batch, message: HeldMessage, cause: LocalCause): void;
+  bounced(batch: Batch, message: HeldMessage, cause: BounceCause): void;
   /** Something happened: the scheduler may have more to start. */
   changed(): void;
+}
+
+/** Which messages it is about; without either all that the queue holds. */
+export interface BouncingBounds {
+  /** Only who has waited so long. */
+  readonly leastAgeMs?: number;
+  /** No more than so many. */
+  readonly messagesMax?: number;
 }
 
 /** Others get their turn after so many messages. */
@@ -35,19 +43,20 @@ export class Bouncing implements Outgoing {
   readonly queue: QueueName;
   readonly isOpening = false;
   readonly #setup: BouncingSetup;
-  readonly #cause: LocalCause;
-  /** Only who has waited so long. */
+  readonly #cause: BounceCause;
   readonly #leastAgeMs: number;
+  readonly #messagesMax: number;
   #state: 'working' | 'idle' | 'over' = 'working';
   #idleSinceMs = 0;
   /** A batch whose content is being read from the spool. */
   #loading: Batch | undefined;
 
-  constructor(setup: BouncingSetup, queue: QueueName, cause: LocalCause, leastAgeMs: number) {
+  constructor(setup: BouncingSetup, queue: QueueName, cause: BounceCause, bounds: BouncingBounds = {}) {
     this.#setup = setup;
     this.queue = queue;
     this.#cause = cause;
-    this.#leastAgeMs = leastAgeMs;
+    this.#leastAgeMs = bounds.leastAgeMs ?? 0;
+    this.#messagesMax = bounds.messagesMax ?? Number.POSITIVE_INFINITY;
   }
 
   get isIdle(): boolean {
@@ -89,6 +98,7 @@ export class Bouncing implements Outgoing {
         this.#setup.returned(batch);
         this.#end();
       } else await this.#bounce(batch);
+      if (messages >= this.#messagesMax && this.#state === 'working') this.#end();
       if (messages % messagesPerTurn === 0) await new Promise<void>((resolve) => clock.soon(resolve));
     }
     this.#setup.changed();

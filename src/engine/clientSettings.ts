@@ -3,6 +3,7 @@ import type { TlsClientOptions } from '../base/ports.ts';
 import type { EffectiveDomainSettings } from '../config/domainSettings.ts';
 import type { ClientSettings } from '../delivery/clientEffect.ts';
 import type { PlannedEndpoint } from '../delivery/nextHop.ts';
+import type { ReplySettings } from '../delivery/replySettings.ts';
 import type { SourceHost } from '../routing/routing.ts';
 
 /** Where one connection goes, and how. */
@@ -12,13 +13,14 @@ export interface DeliveryTarget {
   readonly settings: EffectiveDomainSettings;
   /** TLS has failed there before: in the clear. */
   readonly isPlain: boolean;
+  readonly replies: ReplySettings;
 }
 
 /** RFC 5321 section 4.5.3.2: PowerMTA has no directive for it. */
 const commandTimeoutMs = 300_000;
 
 /** What the session of one connection is told. */
-export function clientSettings({ settings, sourceHost, isPlain }: DeliveryTarget): ClientSettings {
+export function clientSettings({ settings, sourceHost, isPlain, replies }: DeliveryTarget): ClientSettings {
   return {
     ehloName: sourceHost.ehloName,
     connectTimeoutMs: settings.connectTimeoutMs.value,
@@ -30,6 +32,7 @@ export function clientSettings({ settings, sourceHost, isPlain }: DeliveryTarget
     starttls: starttlsOf(settings, isPlain),
     ignoredKeywords: ignoredKeywords(settings),
     maxErrors: settings.maxErrorsPerConnection.value,
+    replies,
   };
 }
 

@@ -4,6 +4,7 @@ import { ClientSession } from '../delivery/clientSession.ts';
 import type { RemoteFacts } from '../delivery/outcome.ts';
 import { clientSettings, type DeliveryTarget, tlsOptions } from './clientSettings.ts';
 import { logText } from './logText.ts';
+import type { Judged } from './replyReactions.ts';
 
 /** What a connection tells its owner, and asks of it. */
 export interface ConnectionOwner {
@@ -14,6 +15,7 @@ export interface ConnectionOwner {
   ready(session: ClientSession): readonly ClientEffect[];
   contentBegins(): void;
   settled(settled: Extract<ClientEffect, { kind: 'settled' }>): void;
+  judged(judged: Judged): void;
   /** The dialogue is over, with a failure or in good order; the socket may take a while. */
   over(failure: ConnectionFailure | undefined): void;
   /** The socket of a dialogue that is over is gone. */
@@ -127,6 +129,7 @@ export class DeliveryConnection implements ConnectionEvents {
         this.#logSent(effect);
         if (effect.endsWrite) write();
       } else if (effect.kind === 'settled') this.#owner.settled(effect);
+      else if (effect.kind === 'judged') this.#owner.judged(effect);
       else if (effect.kind === 'ready') effects.push(...this.#owner.ready(this.session));
       else if (effect.kind === 'startTls') this.#startTls();
       else if (effect.kind === 'failed') this.#failure = effect.failure;

@@ -2,7 +2,6 @@ import { compileAccess } from '../access/access.ts';
 import type { Clock, Digest, Disk, Dns, Listening, Log, Net, Random } from '../base/ports.ts';
 import type { Config } from '../config/config.ts';
 import { compileDomainSettings } from '../config/domainSettings.ts';
-import { compileBounceCategories } from '../delivery/bounceCategory.ts';
 import { DnsCache } from '../delivery/dnsCache.ts';
 import { compileOwnHosts } from '../delivery/ownHosts.ts';
 import { planListeners } from '../listener/listenerPlan.ts';
@@ -27,6 +26,7 @@ import { isRuleState, ruleOfState } from './pauseStates.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
 import { Quarantine, type QuarantinedSummary, quarantinedSummary } from './quarantine.ts';
 import { type ListenerCounts, Receptions } from './reception.ts';
+import { ReplyPolicies } from './replyPolicies.ts';
 import { Routes } from './routes.ts';
 import { queueSettings, vmtaSettings } from './schedulerSettings.ts';
 import { type OutcomeCounts, Sendings } from './sendings.ts';
@@ -190,7 +190,7 @@ export class Engine {
           random: ports.random,
         }),
         settingsFor: tracing.settingsFor,
-        categoryOf: compileBounceCategories(config.bounceCategoryRules),
+        replies: new ReplyPolicies(config),
         held: this.#held,
         bounces: new Bounces({
           clock,

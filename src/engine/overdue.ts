@@ -3,9 +3,9 @@ import { formatMessageId, type MessageId } from '../message/messageId.ts';
 import type { ExpiredRecipient } from '../queue/schedule.ts';
 import type { SpoolReadFailure, StoredMessage } from '../spool/spool.ts';
 
-export type OverdueRecipient = Pick<ExpiredRecipient, 'queue' | 'recipientIndex' | 'attempts'>;
+export type OverdueRecipient = Pick<ExpiredRecipient, 'queue' | 'recipientIndex' | 'attempts' | 'cause'>;
 
-/** A message with recipients past bounce-after. */
+/** A message with recipients past bounce-after, or of a queue that was given up. */
 export interface OverdueMessage {
   readonly id: MessageId;
   /** Where it lies now: it may be copied forward while it waits. */
@@ -60,9 +60,9 @@ export class Overdue {
     return this.#recipients;
   }
 
-  add({ id, location, queue, recipientIndex, attempts }: ExpiredRecipient): void {
+  add({ id, location, queue, recipientIndex, attempts, cause }: ExpiredRecipient): void {
     const key = formatMessageId(id);
-    const recipient = { queue, recipientIndex, attempts };
+    const recipient = { queue, recipientIndex, attempts, cause };
     const message = this.#waiting.get(key);
     this.#recipients += 1;
     if (message === undefined) this.#waiting.set(key, { id, location, recipients: [recipient], told: '' });

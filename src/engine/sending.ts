@@ -5,7 +5,7 @@ import type { ClientSession } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
 import type { NoRoute } from '../delivery/mxSet.ts';
 import type { LocalCause, PlannedEndpoint } from '../delivery/nextHop.ts';
-import type { RemoteFacts } from '../delivery/outcome.ts';
+import type { BounceCause, RemoteFacts } from '../delivery/outcome.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
@@ -14,6 +14,8 @@ import { type ConnectionOwner, DeliveryConnection } from './deliveryConnection.t
 import type { HeldMessage } from './heldContent.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
+import type { ReplyPolicies } from './replyPolicies.ts';
+import type { Judged, ReplyReactions } from './replyReactions.ts';
 import { endpointsOf, type Route } from './routes.ts';
 
 export interface SendingPorts {
@@ -25,6 +27,8 @@ export interface SendingPorts {
 /** What one connection needs of all of them. */
 export interface SendingSetup extends SendingPorts {
   readonly settingsFor: DomainSettingsLookup;
+  readonly replies: ReplyPolicies;
+  readonly reactions: ReplyReactions;
   readonly guard: PoisonGuard;
   /** Where its mail goes; never rejects. */
   route(sending: Sending, localAddress: string | undefined): Promise<Route>;
@@ -33,6 +37,8 @@ export interface SendingSetup extends SendingPorts {
   opened(sending: Sending): void;
   /** The queue as a whole is to blame: no connection, or MAIL was deferred. */
   failed(sending: Sending, cause: LocalCause): void;
+  /** Instead of `opened` and `closed`: no host wants mail from here, for good. */
+  greetingRefused(sending: Sending, cause: BounceCause): void;
   /** Its slot is free; `wasOpened`: after `opened`. */
   closed(sending: Sending, wasOpened: boolean): void;
   take(sending: Sending): Batch | 'wait' | 'close';
@@ -77,7 +83,8 @@ export class Sending implements ConnectionOwner, Outgoing {
   readonly #carried = new Map<DeliveryTransaction, Carried>();
   /** A batch whose content is being read from the spool. */
   #loading: Batch | undefined;
-  #state: 'opening' | 'open' | 'over' = 'opening';
+  /** `handedOver`: somebody else has its slot now. */
+  #state: 'opening' | 'open' | 'over' | 'handedOver' = 'opening';
   #wasOpened = false;
   /** No endpoint is tried any more. */
   #isStopped = false;
@@ -86,6 +93,8 @@ export class Sending implements ConnectionOwner, Outgoing {
   #idleSinceMs: number | undefined;
   /** Some recipient got a final answer on this connection. */
   #wasUseful = false;
+  /** Every host that was tried greeted with a 5yz. */
+  #isRefusedByAll = true;
 
   constructor(setup: SendingSetup, queue: QueueName, sourceHost: SourceHost) {
     this.#setup = setup;
@@ -112,8 +121,11 @@ export class Sending implements ConnectionOwner, Outgoing {
       this.#setup.unroutable(this, route.trouble);
       return;
     }
-    this.#plan = endpointsOf(route, turn, this.#settings.mxConnectionAttempts.value);
-    this.#connect(this.#plan[this.#nextEndpoint++]!, false);
+    const planned = endpointsOf(route, turn, this.#settings.mxConnectionAttempts.value);
+    const { endpoints, cause } = this.#setup.reactions.usable(this.queue, planned);
+    this.#plan = endpoints;
+    if (cause === undefined) this.#connect(this.#plan[this.#nextEndpoint++]!, false);
+    else this.#giveUp(cause.status, cause.diagnostic);
   }
 
   /** There may be mail for an idle connection. */
@@ -147,7 +159,8 @@ export class Sending implements ConnectionOwner, Outgoing {
 
   #connect(endpoint: PlannedEndpoint, isPlain: boolean): void {
     const { clock, net } = this.#setup;
-    const target = { endpoint, sourceHost: this.#sourceHost, settings: this.#settings, isPlain };
+    const replies = this.#setup.replies.settingsOf(this.#settings);
+    const target = { endpoint, sourceHost: this.#sourceHost, settings: this.#settings, isPlain, replies };
     this.#connection = new DeliveryConnection(clock, net, target, this);
   }
 
@@ -234,16 +247,30 @@ export class Sending implements ConnectionOwner, Outgoing {
     if (mailDeferred) this.#setup.failed(this, results.find(({ kind }) => kind === 'deferred')!);
   }
 
+  judged(judged: Judged): void {
+    const { localAddress } = this.#sourceHost;
+    this.#setup.reactions.judged({ queue: this.queue, localAddress }, judged);
+  }
+
   /** On to the next endpoint while none was ever ready, or out. */
   over(failure: ConnectionFailure | undefined): void {
+    const isSkipped = failure?.kind === 'mxSkipped';
+    if (isSkipped) this.#setup.reactions.mxSkipped(this.queue, this.#connection!.target.endpoint, failure);
+    this.#isRefusedByAll &&= failure?.during === 'greeting' && failure.permanent;
     if (this.#state === 'opening') {
       if (this.#tryAgain(failure)) return;
+      if (failure !== undefined && this.#isRefusedByAll && this.#settings.bounceUpon5xxGreeting.value) {
+        const { status, diagnostic } = failure;
+        this.#state = 'handedOver';
+        this.#setup.greetingRefused(this, { status, diagnostic, remote: this.#connection!.remote });
+        return;
+      }
       this.#giveUp(failure?.status ?? '4.4.1', failure?.diagnostic ?? 'no connection');
       return;
     }
     // One that broke before anything was settled on it says the same as one that never came.
     const isFault = failure !== undefined && failure.during !== 'idle' && failure.during !== 'quit';
-    if (isFault && !this.#wasUseful) this.#setup.failed(this, failure);
+    if (isFault && !this.#wasUseful && !isSkipped) this.#setup.failed(this, failure);
     this.#over();
   }
 

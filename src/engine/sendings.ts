@@ -1,6 +1,5 @@
-import type { Clock, Log, Net, Timer } from '../base/ports.ts';
+import type { Clock, Log, Net } from '../base/ports.ts';
 import type { DomainSettingsLookup } from '../config/domainSettings.ts';
-import type { BounceCategories } from '../delivery/bounceCategory.ts';
 import {
   type DeliveryTransaction,
   type RecipientResult,
@@ -9,6 +8,7 @@ import {
 import { type NoRoute, noMx } from '../delivery/mxSet.ts';
 import type { LocalCause } from '../delivery/nextHop.ts';
 import {
+  type BounceCause,
   bouncedBy,
   deliveryEvent,
   expired,
@@ -30,14 +30,18 @@ import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
 import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
 import type { Bounces } from './bounces.ts';
-import { Bouncing, type BouncingSetup } from './bouncing.ts';
+import { Bouncing, type BouncingBounds, type BouncingSetup } from './bouncing.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
+import { LastErrors } from './lastErrors.ts';
 import type { Outgoing } from './outgoing.ts';
 import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { ReplyPolicies } from './replyPolicies.ts';
+import { ReplyReactions } from './replyReactions.ts';
 import { type Route, type Routes, routeFields } from './routes.ts';
 import { Sending, type SendingPorts, type SendingSetup } from './sending.ts';
+import { WakeTimer } from './wakeTimer.ts';
 
 export interface SendingParts {
   readonly scheduler: Scheduler;
@@ -45,7 +49,7 @@ export interface SendingParts {
   readonly routing: Routing;
   readonly routes: Routes;
   readonly settingsFor: DomainSettingsLookup;
-  readonly categoryOf: BounceCategories;
+  readonly replies: ReplyPolicies;
   readonly held: HeldContent;
   readonly bounces: Bounces;
   readonly quarantine: Quarantine;
@@ -71,16 +75,19 @@ export class Sendings implements SendingSetup, BouncingSetup {
   readonly net: Net;
   readonly log: Log;
   readonly settingsFor: DomainSettingsLookup;
+  readonly replies: ReplyPolicies;
+  readonly reactions: ReplyReactions;
   readonly guard: PoisonGuard;
   readonly counts: OutcomeCounts = { deliveredTotal: 0, failedTotal: 0, deferredTotal: 0 };
   readonly #parts: SendingParts;
   readonly #open = new Map<QueueName, Set<Outgoing>>();
   /** What each is to the scheduler. */
   readonly #connections = new Map<Outgoing, QueueConnection>();
-  /** Why a queue failed last; gone with its next delivery. */
-  readonly #lastErrors = new Map<QueueName, string>();
+  readonly #lastErrors = new LastErrors();
+  /** Queues that are to be bounced in the next step. */
+  readonly #givenUp = new Map<QueueName, LocalCause>();
   #turn = 0;
-  #wake: { readonly atMs: number; readonly timer: Timer } | undefined;
+  readonly #wake: WakeTimer;
   #isStepping = false;
   #again = false;
   #isStopping = false;
@@ -93,8 +100,19 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.net = ports.net;
     this.log = ports.log;
     this.settingsFor = parts.settingsFor;
+    this.replies = parts.replies;
     this.guard = parts.guard;
     this.#parts = parts;
+    this.#wake = new WakeTimer(ports.clock, () => this.changed());
+    this.reactions = new ReplyReactions({
+      clock: ports.clock,
+      log: ports.log,
+      scheduler: parts.scheduler,
+      settingsFor: parts.settingsFor,
+      failQueue: (queue, cause) => this.#failQueue(queue, cause),
+      bounceQueue: (queue, cause) => this.#givenUp.set(queue, cause),
+      changed: () => undefined,
+    });
     this.overdue = new Overdue({
       maySettle: () => !parts.spool.outcomesStalled(this.clock.monotonicMs()),
       read: (location) => parts.spool.read(location),
@@ -111,7 +129,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   }
 
   lastError(queue: QueueName): string {
-    return this.#lastErrors.get(queue) ?? '';
+    return this.#lastErrors.of(queue);
   }
 
   /** Carries out what the scheduler says until it says nothing new. */
@@ -138,7 +156,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
 
   tick(nowMs: number): void {
     for (const sendings of this.#open.values()) for (const sending of sendings) sending.tick(nowMs);
-    this.#forgetOldErrors(nowMs);
+    this.#lastErrors.forgetOld(this.#parts.scheduler, nowMs);
     this.overdue.tick();
     this.changed();
   }
@@ -147,7 +165,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   stop(): void {
     this.#isStopping = true;
     this.overdue.stop();
-    this.#wake?.timer.cancel();
+    this.#wake.cancel();
     for (const sendings of this.#open.values()) {
       for (const sending of [...sendings]) {
         if (sending.isIdle) sending.quit();
@@ -165,6 +183,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     const { scheduler } = this.#parts;
     // Without durable outcomes every delivery would be one to repeat (architecture 5).
     if (this.#isStalled(nowMs)) return;
+    this.#giveUpQueues(nowMs);
     const { open, offer, close, expired, retryClocks, modes, withoutSource, wakeAtMs } =
       scheduler.step(nowMs);
     for (const connection of open) this.#start(connection);
@@ -174,7 +193,16 @@ export class Sendings implements SendingSetup, BouncingSetup {
     for (const clock of retryClocks) this.#rememberRetry(clock);
     for (const change of modes) this.log.write('info', 'queue.mode', { ...change });
     for (const queue of withoutSource) this.log.write('info', 'queue.withoutSource', { queue });
-    this.#wakeAt(wakeAtMs, nowMs);
+    this.#wake.at(wakeAtMs, nowMs);
+  }
+
+  /** Once what was in delivery when the reply came has been settled. */
+  #giveUpQueues(nowMs: number): void {
+    for (const [queue, cause] of this.#givenUp) {
+      const recipients = this.#parts.scheduler.giveUp(queue, cause, nowMs);
+      this.log.write('warn', 'delivery.queueGivenUp', { queue, ...cause, recipients });
+    }
+    this.#givenUp.clear();
   }
 
   #start(connection: QueueConnection): void {
@@ -202,9 +230,9 @@ export class Sendings implements SendingSetup, BouncingSetup {
     else known.add(outgoing);
   }
 
-  /** All that this queue holds fails. */
-  #bounceQueue(connection: QueueConnection, cause: LocalCause, leastAgeMs = 0): void {
-    const bouncing = new Bouncing(this, connection.queue, cause, leastAgeMs);
+  /** What this queue holds fails. */
+  #bounceQueue(connection: QueueConnection, cause: BounceCause, bounds?: BouncingBounds): void {
+    const bouncing = new Bouncing(this, connection.queue, cause, bounds);
     this.#remember(bouncing, connection);
     bouncing.start();
   }
@@ -244,17 +272,26 @@ export class Sendings implements SendingSetup, BouncingSetup {
       this.closed(sending, false);
       return;
     }
+    this.log.write('info', 'delivery.unroutable', { queue, ...cause });
+    this.#bounceInstead(sending, cause, { leastAgeMs });
+  }
+
+  /** One message for each connection: another host, or the same one later, may think otherwise. */
+  greetingRefused(sending: Sending, cause: BounceCause): void {
+    this.#bounceInstead(sending, cause, { messagesMax: 1 });
+  }
+
+  #bounceInstead(sending: Sending, cause: BounceCause, bounds: BouncingBounds): void {
     const connection = this.#connectionOf(sending);
     this.#forget(sending);
-    this.log.write('info', 'delivery.unroutable', { queue, ...cause });
-    this.#bounceQueue(connection, cause, leastAgeMs);
+    this.#bounceQueue(connection, cause, bounds);
     this.changed();
   }
 
-  bounced(batch: Batch, message: HeldMessage, cause: LocalCause): void {
+  bounced(batch: Batch, message: HeldMessage, cause: BounceCause): void {
     this.guard.enter(batch.id);
     const results = batch.recipientIndexes.map((index) => bouncedBy(index, cause));
-    this.settled(batch, message, results, undefined, undefined);
+    this.settled(batch, message, results, undefined, cause.remote);
     this.guard.leave();
   }
 
@@ -380,14 +417,14 @@ export class Sendings implements SendingSetup, BouncingSetup {
         sizeBytes,
         attempts: settled.attempts,
         nextTryMs: result.kind === 'deferred' ? nowMs + settled.nextTryInMs : 0,
-        categoryOf: this.#parts.categoryOf,
+        categoryOf: this.replies.categoryOf,
       });
       if (event === undefined) continue;
       this.counts[`${event.kind}Total`] += 1;
       if (event.kind === 'deferred') held.drop(batch.handle);
       else held.settled(batch.handle);
-      if (event.kind === 'delivered') this.#lastErrors.delete(batch.queue);
-      if (event.kind === 'deferred') this.#lastErrors.set(batch.queue, event.diagnostic);
+      if (event.kind === 'delivered') this.#lastErrors.delivered(batch.queue);
+      if (event.kind === 'deferred') this.#lastErrors.failed(batch.queue, event.diagnostic);
       segment = settled.segment;
       if (event.kind === 'failed') failures.push(event);
       else spool.putEvent(event, segment);
@@ -419,9 +456,10 @@ export class Sendings implements SendingSetup, BouncingSetup {
   ): void {
     const { envelope } = message;
     this.guard.enter(envelope.id);
-    const events = recipients.map(({ recipientIndex, queue, attempts }) => {
+    const events = recipients.map(({ recipientIndex, queue, attempts, cause }) => {
       // What it could not be delivered for in time is what its queue met last.
-      const event = deliveryEvent(expired(recipientIndex, this.lastError(queue)), {
+      const late = (): RecipientResult => expired(recipientIndex, this.lastError(queue));
+      const event = deliveryEvent(cause === undefined ? late() : bouncedBy(recipientIndex, cause), {
         envelope,
         queue,
         nowMs: this.clock.wallMs(),
@@ -429,7 +467,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
         sizeBytes: 0,
         attempts,
         nextTryMs: 0,
-        categoryOf: this.#parts.categoryOf,
+        categoryOf: this.replies.categoryOf,
       });
       return event!;
     });
@@ -450,16 +488,9 @@ export class Sendings implements SendingSetup, BouncingSetup {
 
   #failQueue(queue: QueueName, cause: LocalCause, of: 'remote' | 'dns' = 'remote'): void {
     const { retryStep, retryInMs } = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs(), of);
-    this.#lastErrors.set(queue, cause.diagnostic);
+    this.reactions.queueFailed(queue);
+    this.#lastErrors.failed(queue, cause.diagnostic);
     this.log.write('info', 'delivery.queueFailed', { queue, ...cause, retryStep, retryInMs });
-  }
-
-  /** A queue that failed may be gone since, and most domains never come back. */
-  #forgetOldErrors(nowMs: number): void {
-    const { scheduler } = this.#parts;
-    if (this.#lastErrors.size < 1000 + 2 * scheduler.counts().queues) return;
-    const present = new Set(Array.from(scheduler.queues(nowMs), ({ name }) => name));
-    for (const queue of this.#lastErrors.keys()) if (!present.has(queue)) this.#lastErrors.delete(queue);
   }
 
   #forget(sending: Outgoing): void {
@@ -468,17 +499,4 @@ export class Sendings implements SendingSetup, BouncingSetup {
     sendings?.delete(sending);
     if (sendings?.size === 0) this.#open.delete(sending.queue);
   }
-
-  #wakeAt(atMs: number, nowMs: number): void {
-    if (atMs === Number.POSITIVE_INFINITY || (this.#wake !== undefined && this.#wake.atMs <= atMs)) return;
-    this.#wake?.timer.cancel();
-    const timer = this.clock.after(Math.min(atMs - nowMs, longestTimerMs), () => {
-      this.#wake = undefined;
-      this.changed();
-    });
-    this.#wake = { atMs, timer };
-  }
 }
-
-/** A day: Node's timers end at 24.8 of them. */
-const longestTimerMs = 86_400_000;
