@@ -283,7 +283,7 @@ export class Engine {
     for (const owed of recovered.owed) engine.#mail.takeUp(owed, deadly);
     engine.#mail.dropDeleted();
     tellRecovered(ports.log, recovered, options.recorded, engine.#quarantine.size);
-    engine.#restoreRetries(recovered.owed.queueStates.values());
+    engine.#restoreQueues(recovered.owed.queueStates.values());
     try {
       if (options.accepts) await engine.#listen();
     } catch (error) {
@@ -400,14 +400,8 @@ export class Engine {
     this.#pauseRules.restore([...states].flatMap(({ state }) => ruleOfState(state) ?? []));
   }
 
-  #restoreRetries(states: Iterable<FoundQueueState>): void {
-    const { clock } = this.#ports;
-    for (const { state } of states) {
-      if (isRuleState(state)) continue;
-      const { queue, retryStep, retryAtMs } = state;
-      const retryInMs = Math.max(0, retryAtMs - clock.wallMs());
-      this.#scheduler.restoreRetry({ queue, retryStep, retryInMs }, clock.monotonicMs());
-    }
+  #restoreQueues(states: Iterable<FoundQueueState>): void {
+    for (const { state } of states) if (!isRuleState(state)) this.#sendings.records.restore(state);
   }
 
   /** It is durable: into its queues. */

@@ -16,8 +16,6 @@ export interface ReactionsSetup {
   failQueue(queue: QueueName, cause: LocalCause): void;
   /** Each recipient of the queue fails. */
   bounceQueue(queue: QueueName, cause: LocalCause): void;
-  /** Its mode or its disabled addresses are not what they were. */
-  changed(queue: QueueName): void;
 }
 
 /** The queue whose rules judged, and our address on that connection; undefined: the system's choice. */
@@ -90,7 +88,6 @@ export class ReplyReactions {
   #setMode(queue: QueueName, { mode, backoffToNormalAfterMs }: ReplyActions): void {
     const { scheduler, clock } = this.#setup;
     scheduler.setMode(queue, mode!, clock.monotonicMs(), backoffToNormalAfterMs);
-    this.#setup.changed(queue);
   }
 
   #disableSource({ queue, localAddress }: JudgedQueue, { reenableAfterMs }: ReplyActions): void {
@@ -103,7 +100,6 @@ export class ReplyReactions {
     const afterMs = reenableAfterMs ?? settingsFor(domain, vmta).reenableSourceIpAfterMs.value;
     const nowMs = clock.monotonicMs();
     scheduler.disableSource(queue, localAddress, afterMs && nowMs + afterMs, nowMs);
-    this.#setup.changed(queue);
   }
 }
 

@@ -18,13 +18,7 @@ import {
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { isInvalidVirtualMta, type QueueName, splitQueueName } from '../message/names.ts';
-import type {
-  Batch,
-  ExpiredRecipient,
-  QueueConnection,
-  QueueRetryClock,
-  Settlement,
-} from '../queue/schedule.ts';
+import type { Batch, ExpiredRecipient, QueueConnection, Settlement, Step } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
@@ -37,6 +31,7 @@ import type { Outgoing } from './outgoing.ts';
 import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
 import type { Quarantine } from './quarantine.ts';
+import { QueueRecords } from './queueRecords.ts';
 import type { ReplyPolicies } from './replyPolicies.ts';
 import { ReplyReactions } from './replyReactions.ts';
 import { type Route, type Routes, routeFields } from './routes.ts';
@@ -94,6 +89,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   #wasStalled = false;
   /** Past bounce-after, and their envelopes on disk only. */
   readonly overdue: Overdue;
+  readonly records: QueueRecords;
 
   constructor(ports: SendingPorts, parts: SendingParts) {
     this.clock = ports.clock;
@@ -104,6 +100,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.guard = parts.guard;
     this.#parts = parts;
     this.#wake = new WakeTimer(ports.clock, () => this.changed());
+    this.records = new QueueRecords(ports.clock, parts.scheduler, parts.spool);
     this.reactions = new ReplyReactions({
       clock: ports.clock,
       log: ports.log,
@@ -111,7 +108,6 @@ export class Sendings implements SendingSetup, BouncingSetup {
       settingsFor: parts.settingsFor,
       failQueue: (queue, cause) => this.#failQueue(queue, cause),
       bounceQueue: (queue, cause) => this.#givenUp.set(queue, cause),
-      changed: () => undefined,
     });
     this.overdue = new Overdue({
       maySettle: () => !parts.spool.outcomesStalled(this.clock.monotonicMs()),
@@ -184,16 +180,20 @@ export class Sendings implements SendingSetup, BouncingSetup {
     // Without durable outcomes every delivery would be one to repeat (architecture 5).
     if (this.#isStalled(nowMs)) return;
     this.#giveUpQueues(nowMs);
-    const { open, offer, close, expired, retryClocks, modes, withoutSource, wakeAtMs } =
-      scheduler.step(nowMs);
+    const step = scheduler.step(nowMs);
+    const { open, offer, close, expired, wakeAtMs } = step;
     for (const connection of open) this.#start(connection);
     for (const connection of offer) this.#idleOf(connection)?.offer();
     for (const connection of close) this.#idleOf(connection)?.quit();
     this.#expire(expired);
-    for (const clock of retryClocks) this.#rememberRetry(clock);
-    for (const change of modes) this.log.write('info', 'queue.mode', { ...change });
-    for (const queue of withoutSource) this.log.write('info', 'queue.withoutSource', { queue });
+    this.records.remember(step);
+    this.#tellModes(step);
     this.#wake.at(wakeAtMs, nowMs);
+  }
+
+  #tellModes({ modes, withoutSource }: Step): void {
+    for (const change of modes) this.log.write('info', 'queue.mode', { ...change });
+    for (const queue of withoutSource) this.log.write('warn', 'queue.withoutSource', { queue });
   }
 
   /** Once what was in delivery when the reply came has been settled. */
@@ -479,11 +479,6 @@ export class Sendings implements SendingSetup, BouncingSetup {
   /** It stays in the spool: a restart, or the tools, may find what is left of it. */
   #tellUnreadable({ id, location }: Pick<Batch, 'id' | 'location'>, code: string): void {
     this.log.write('error', 'spool.unreadable', { id: formatMessageId(id), segment: location.segment, code });
-  }
-
-  #rememberRetry({ queue, retryStep, retryInMs }: QueueRetryClock): void {
-    const retryAtMs = retryInMs === 0 ? 0 : this.clock.wallMs() + retryInMs;
-    this.#parts.spool.putQueueState({ queue, retryStep, retryAtMs });
   }
 
   #failQueue(queue: QueueName, cause: LocalCause, of: 'remote' | 'dns' = 'remote'): void {

@@ -97,6 +97,7 @@ export class Queue {
   isPaused = false;
 
   mode: QueueMode = 'normal';
+  modeSinceMs = 0;
   /** While in backoff mode: when that ends by itself. */
   backoffUntilMs = Number.POSITIVE_INFINITY;
   /** What was delivered or attempted in normal mode counts for these, and in backoff mode for all. */
@@ -133,6 +134,7 @@ export class Queue {
     this.isBounded = this.hasUnlikeHosts || this.#allRates.length > 0 || settings.smtpOutRampupIntervalMs > 0;
     if (former === undefined) return;
     this.mode = former.mode;
+    this.modeSinceMs = former.modeSinceMs;
     this.backoffUntilMs = former.backoffUntilMs;
     this.openedAtMs = former.openedAtMs;
     this.hosts.push(...former.hosts);

@@ -1,13 +1,13 @@
-import type { QueueName } from '../message/names.ts';
+import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { ConnectionSlots } from './connectionSlots.ts';
 import type { Queue } from './queue.ts';
 import type { QueueHost } from './queueHost.ts';
 import type { QueueRegistry } from './queueRegistry.ts';
-import type { ModeCause, ModeChange, QueueMode, Step } from './schedule.ts';
+import type { ModeCause, ModeChange, ModeState, QueueMode, Step } from './schedule.ts';
 
-type ModeNews = Pick<Step, 'modes' | 'withoutSource'>;
+type ModeNews = Pick<Step, 'modes' | 'changedModes' | 'withoutSource'>;
 
-const noNews: ModeNews = { modes: [], withoutSource: [] };
+const noNews: ModeNews = { modes: [], changedModes: [], withoutSource: [] };
 
 /** Backoff mode and disabled local addresses: what remotes, people and time change about a queue's limits. */
 export class QueueModes {
@@ -15,6 +15,7 @@ export class QueueModes {
   readonly #slots: ConnectionSlots;
   #changes: ModeChange[] = [];
   #withoutSource: QueueName[] = [];
+  readonly #changed = new Set<QueueName>();
 
   constructor(registry: QueueRegistry, slots: ConnectionSlots) {
     this.#registry = registry;
@@ -23,11 +24,53 @@ export class QueueModes {
 
   /** What changed since the last call. */
   news(): ModeNews {
-    if (this.#changes.length + this.#withoutSource.length === 0) return noNews;
-    const news = { modes: this.#changes, withoutSource: this.#withoutSource };
+    if (this.#changed.size === 0) return noNews;
+    const changedModes = [...this.#changed];
+    const news = { modes: this.#changes, changedModes, withoutSource: this.#withoutSource };
     this.#changes = [];
     this.#withoutSource = [];
+    this.#changed.clear();
     return news;
+  }
+
+  /** undefined: nothing is known of such a queue, so it is in normal mode and uses every address. */
+  state(name: QueueName, nowMs: number): ModeState | undefined {
+    const queue = this.#registry.anyOf(name);
+    if (queue === undefined) return undefined;
+    return {
+      mode: queue.mode,
+      ageMs: nowMs - queue.modeSinceMs,
+      endsInMs: queue.backoffUntilMs - nowMs,
+      disabled: queue.hosts.flatMap(({ address, disabledUntilMs }) =>
+        address === undefined || disabledUntilMs === undefined
+          ? []
+          : [{ address, enabledInMs: disabledUntilMs - nowMs }],
+      ),
+    };
+  }
+
+  /**
+   * After a restart, once the mail has been added: as it stood. A queue without mail is remembered for the
+   * mail that comes.
+   */
+  restore(name: QueueName, { mode, ageMs, endsInMs, disabled }: ModeState, nowMs: number): void {
+    const { domain, vmta } = splitQueueName(name);
+    const queue = this.#registry.queueFor(domain, vmta);
+    if (mode === 'backoff' && endsInMs > 0) {
+      queue.mode = mode;
+      queue.modeSinceMs = nowMs - ageMs;
+      queue.backoffUntilMs = nowMs + endsInMs;
+    }
+    for (const { address, enabledInMs } of disabled) {
+      if (enabledInMs <= 0) continue;
+      const hosts = this.#hostsAt(queue, address);
+      if (hosts.length > 0) queue.tellHostsApart();
+      for (const host of hosts) host.disabledUntilMs = nowMs + enabledInMs;
+    }
+    // What has ended meanwhile is to be forgotten.
+    this.#changed.add(name);
+    this.#slots.review(queue, nowMs);
+    if (queue.abandoned()) this.#registry.drop(queue, nowMs);
   }
 
   /** See `Scheduler.setMode`. */
@@ -45,6 +88,7 @@ export class QueueModes {
     const hadSource = this.#hasSource(queue);
     queue.tellHostsApart();
     for (const host of hosts) host.disabledUntilMs = untilMs ?? Number.POSITIVE_INFINITY;
+    this.#changed.add(name);
     if (!this.#registry.has(queue)) return true;
     for (const host of hosts) this.#slots.disabled(queue, host, nowMs);
     if (hadSource && !this.#hasSource(queue)) {
@@ -61,6 +105,7 @@ export class QueueModes {
       (host) => host.disabledUntilMs !== undefined && (address === undefined || host.address === address),
     );
     for (const host of disabled) host.disabledUntilMs = undefined;
+    if (disabled.length > 0) this.#changed.add(name);
     if (queue !== undefined && this.#registry.has(queue)) this.#slots.review(queue, nowMs);
     return disabled.length > 0;
   }
@@ -76,8 +121,9 @@ export class QueueModes {
   passTime(queue: Queue, nowMs: number): void {
     if (queue.backoffUntilMs <= nowMs) this.#change(queue, 'normal', 'time', nowMs);
     for (const host of queue.hosts) {
-      if (host.disabledUntilMs !== undefined && host.disabledUntilMs <= nowMs)
-        host.disabledUntilMs = undefined;
+      if (host.disabledUntilMs === undefined || host.disabledUntilMs > nowMs) continue;
+      host.disabledUntilMs = undefined;
+      this.#changed.add(queue.name);
     }
   }
 
@@ -87,7 +133,11 @@ export class QueueModes {
     const afterMs = normalAfterMs ?? queue.settings.backoffToNormalAfterMs ?? Number.POSITIVE_INFINITY;
     queue.mode = mode;
     queue.backoffUntilMs = mode === 'normal' ? Number.POSITIVE_INFINITY : nowMs + afterMs;
-    if (!isSame) this.#changes.push({ queue: queue.name, mode, cause });
+    if (!isSame) {
+      queue.modeSinceMs = nowMs;
+      this.#changes.push({ queue: queue.name, mode, cause });
+    }
+    this.#changed.add(queue.name);
     if (this.#registry.has(queue)) this.#slots.review(queue, nowMs);
   }
 

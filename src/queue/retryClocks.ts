@@ -30,6 +30,12 @@ export class RetryClocks {
     return news;
   }
 
+  /** At rest where there is no such queue. */
+  of(name: QueueName, nowMs: number): RetryClock {
+    const queue = this.#registry.get(name);
+    return queue === undefined ? { retryStep: 0, retryInMs: 0 } : retryClock(queue, nowMs);
+  }
+
   /** See `Scheduler.queueFailed`. */
   failed(name: QueueName, nowMs: number, of: 'remote' | 'dns'): RetryClock {
     const queue = this.#registry.get(name);

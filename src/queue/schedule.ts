@@ -109,6 +109,22 @@ export interface RetryCounts {
   readonly recipients: number;
 }
 
+/** The mode of a queue and the local addresses it does not use, as they stand. */
+export interface ModeState {
+  readonly mode: QueueMode;
+  /** How long it has been in that mode. */
+  readonly ageMs: number;
+  /** When backoff mode ends by itself; Infinity: it does not. */
+  readonly endsInMs: number;
+  readonly disabled: readonly DisabledAddress[];
+}
+
+export interface DisabledAddress {
+  readonly address: string;
+  /** Infinity: until it is enabled. */
+  readonly enabledInMs: number;
+}
+
 export interface Step {
   /** Connections to open, one entry each. They count as opening from now on. */
   readonly open: readonly QueueConnection[];
@@ -122,6 +138,8 @@ export interface Step {
   readonly retryClocks: readonly QueueRetryClock[];
   /** Since the last step, in that order. */
   readonly modes: readonly ModeChange[];
+  /** Queues whose mode, the end of it, or disabled addresses are not what they were, one entry each. */
+  readonly changedModes: readonly QueueName[];
   /** Queues whose last local address was disabled since the last step: nothing starts there. */
   readonly withoutSource: readonly QueueName[];
   /** When to step again if nothing happens before; Infinity: nothing to wait for. */

@@ -66,7 +66,7 @@ export class Scheduler {
     waiting: this.#waiting,
     queues: () => this.#registry.all(),
     queueOf: (slot) => this.#registry.byId(this.#recipients.queue[slot]!),
-    endWait: (queue, nowMs) => this.#clocks.end(queue, nowMs),
+    endWait: (queue, nowMs) => this.clocks.end(queue, nowMs),
     makeReady: (slot, queue) => this.#makeReady(slot, queue, 'back'),
     unready: (slot, queue) => this.#unready(slot, queue, this.#deadlineMs(slot, queue)),
     review: (queue, nowMs) => this.#review(queue, nowMs),
@@ -78,8 +78,9 @@ export class Scheduler {
   readonly #givenUp = new GivenUp(this.#recipients, this.#waiting);
   readonly #registry: QueueRegistry;
   readonly #slots: ConnectionSlots;
-  readonly #modes: QueueModes;
-  readonly #clocks: RetryClocks;
+  /** Modes and disabled addresses, to be asked and restored. */
+  readonly modes: QueueModes;
+  readonly clocks: RetryClocks;
 
   constructor(options: SchedulerOptions) {
     const registry = new QueueRegistry(options);
@@ -89,8 +90,8 @@ export class Scheduler {
       registry.vmtas,
       (queue) => this.#messages.sizeBytes[this.#recipients.message[queue.readyHead]!]!,
     );
-    this.#modes = new QueueModes(registry, this.#slots);
-    this.#clocks = new RetryClocks(registry, this.#slots);
+    this.modes = new QueueModes(registry, this.#slots);
+    this.clocks = new RetryClocks(registry, this.#slots);
   }
 
   /** Takes in a message: a new one, or one the spool still owes. What is overdue expires in the next step. */
@@ -112,7 +113,7 @@ export class Scheduler {
     });
     for (const queue of queues) {
       if (queue.adding > 0) {
-        this.#clocks.wakeForNewMail(queue, nowMs);
+        this.clocks.wakeForNewMail(queue, nowMs);
         this.#review(queue, nowMs);
       }
       queue.adding = 0;
@@ -126,16 +127,14 @@ export class Scheduler {
     const open = this.#slots.open(nowMs);
     const close = this.#slots.closeIdle(nowMs);
     const offer = this.#slots.offers(nowMs);
-    const retryClocks = this.#clocks.news(nowMs);
-    const { modes, withoutSource } = this.#modes.news();
+    const retryClocks = this.clocks.news(nowMs);
     return {
       open,
       offer,
       close,
       expired,
       retryClocks,
-      modes,
-      withoutSource,
+      ...this.modes.news(),
       wakeAtMs: Math.max(nowMs, this.#nextAtMs()),
     };
   }
@@ -223,8 +222,8 @@ export class Scheduler {
     const segment = this.#messages.segment[this.#recipients.message[slot]!]!;
     if (settlement === 'delivered' || settlement === 'failed' || settlement === 'withdrawn') {
       if (settlement === 'delivered') {
-        this.#clocks.reset(queue);
-        this.#modes.delivered(queue, (batch as OpenBatch).mode, nowMs);
+        this.clocks.reset(queue);
+        this.modes.delivered(queue, (batch as OpenBatch).mode, nowMs);
       }
       this.#forget(slot, queue);
     } else if (overdue) {
@@ -246,7 +245,7 @@ export class Scheduler {
    * weighs more than one of DNS. One that is gone has nothing to wait for.
    */
   queueFailed(name: QueueName, nowMs: number, of: 'remote' | 'dns' = 'remote'): RetryClock {
-    return this.#clocks.failed(name, nowMs, of);
+    return this.clocks.failed(name, nowMs, of);
   }
 
   /**
@@ -268,7 +267,7 @@ export class Scheduler {
    * there is no such queue.
    */
   setMode(name: QueueName, mode: QueueMode, nowMs: number, normalAfterMs?: number): boolean {
-    return this.#modes.set(name, mode, nowMs, normalAfterMs);
+    return this.modes.set(name, mode, nowMs, normalAfterMs);
   }
 
   /**
@@ -276,12 +275,12 @@ export class Scheduler {
    * connections from there are closed. False: there is no such queue, or its virtual MTA has no such address.
    */
   disableSource(name: QueueName, address: string, untilMs: number | undefined, nowMs: number): boolean {
-    return this.#modes.disable(name, address, untilMs, nowMs);
+    return this.modes.disable(name, address, untilMs, nowMs);
   }
 
   /** Uses a disabled local address again; every one without `address`. False: none was disabled. */
   enableSource(name: QueueName, address: string | undefined, nowMs: number): boolean {
-    return this.#modes.enable(name, address, nowMs);
+    return this.modes.enable(name, address, nowMs);
   }
 
   /** Everything that keeps a queue from starting more now; nothing of a queue that is not there. */
@@ -301,7 +300,7 @@ export class Scheduler {
 
   /** After a restart, once the mail has been added: the retry clock as it stood. Forgotten where no mail is. */
   restoreRetry(clock: QueueRetryClock, nowMs: number): void {
-    this.#clocks.restore(clock, nowMs);
+    this.clocks.restore(clock, nowMs);
   }
 
   /** How long ago the message was queued that is next in line; 0 where nothing is ready. */
@@ -413,8 +412,8 @@ export class Scheduler {
 
   /** Its time has come: a wait, a mode, a disabled address is over, or its rates have room. */
   #alarm(queue: Queue, nowMs: number): void {
-    this.#clocks.passTime(queue, nowMs);
-    this.#modes.passTime(queue, nowMs);
+    this.clocks.passTime(queue, nowMs);
+    this.modes.passTime(queue, nowMs);
     this.#review(queue, nowMs);
   }
 
@@ -494,7 +493,7 @@ export class Scheduler {
   #queueFor(domain: string, vmta: string, nowMs: number): Queue {
     const queue = this.#registry.queueFor(domain, vmta);
     // It may be one that is remembered.
-    if (queue.abandoned()) this.#modes.passTime(queue, nowMs);
+    if (queue.abandoned()) this.modes.passTime(queue, nowMs);
     return queue;
   }
 
@@ -505,7 +504,7 @@ export class Scheduler {
 
   #dropIfAbandoned(queue: Queue, nowMs: number): void {
     if (!queue.abandoned()) return;
-    this.#clocks.reset(queue);
+    this.clocks.reset(queue);
     this.#slots.alarms.set(queue, Number.POSITIVE_INFINITY);
     this.#registry.drop(queue, nowMs);
   }

@@ -37,6 +37,16 @@ const anyNote: fc.Arbitrary<Note> = fc.oneof(
       state: { queue: queue as `${string}/${string}`, retryStep, retryAtMs },
     })),
   fc
+    .tuple(
+      fc.option(fc.record({ sinceMs: fc.nat(9), untilMs: fc.nat(9) }), { nil: undefined }),
+      fc.array(fc.record({ address: fc.constantFrom('192.0.2.1', '2001:db8::1'), untilMs: fc.nat(9) })),
+    )
+    .filter(([backoff, disabledSources]) => backoff !== undefined || disabledSources.length > 0)
+    .map(([backoff, disabledSources]) => ({
+      kind: 'queueState' as const,
+      state: { queue: 'a.test/v' as const, retryStep: 0, retryAtMs: 0, backoff, disabledSources },
+    })),
+  fc
     .tuple(anySequence, anyReason)
     .map(([sequence, reason]) => ({ kind: 'hold' as const, id: { epoch: 1, sequence }, reason })),
   fc

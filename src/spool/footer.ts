@@ -3,11 +3,12 @@ import { ByteWriter } from '../base/byteWriter.ts';
 import type { Digest } from '../base/ports.ts';
 import type { DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope, SpoolLocation } from '../message/envelope.ts';
-import type { QueueName } from '../message/names.ts';
+import { hasMode } from '../message/queueState.ts';
 import type { Batch, PendingMessage } from './batch.ts';
 import { blockBytes, type SegmentHeader } from './frame.ts';
 import { holdNumber, holdOf, type OwedSink } from './owed.ts';
 import { purgeFrom, purgeTo, tellPurge } from './purgeRecord.ts';
+import { queueModeFrom, queueModeTo, queueStateFrom, queueStateTo } from './queueStateCodec.ts';
 import type { Note, SnapshotRecipient } from './record.ts';
 import type { ReadableFile } from './segmentFile.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -19,7 +20,7 @@ import type { Snapshot } from './snapshot.ts';
 
 const footerMagic = 0x31465350;
 const trailerBytes = 32;
-const entry = { message: 1, settled: 2, queueState: 3, hold: 4, purge: 5 } as const;
+const entry = { message: 1, settled: 2, queueState: 3, hold: 4, purge: 5, queueMode: 7 } as const;
 const kinds: readonly DeliveryEventKind[] = ['delivered', 'failed', 'deferred'];
 
 /** Gathers, batch by batch, what the segment's footer will say. */
@@ -68,10 +69,8 @@ export class FooterWriter {
       out.u32(attempts);
       out.f64(nextTryMs);
     } else if (note.kind === 'queueState') {
-      out.u8(entry.queueState);
-      out.text(note.state.queue);
-      out.u32(note.state.retryStep);
-      out.f64(note.state.retryAtMs);
+      out.u8(hasMode(note.state) ? entry.queueMode : entry.queueState);
+      (hasMode(note.state) ? queueModeTo : queueStateTo)(out, note.state);
     } else if (note.kind === 'hold') {
       out.u8(entry.hold);
       out.u32(note.id.epoch);
@@ -201,8 +200,10 @@ const entryReading: Readonly<Record<number, EntryReading>> = {
     into.settle({ kind, id, recipientIndex: from.u32(), attempts: from.u32(), nextTryMs: from.f64() });
   },
   [entry.queueState]: (from, segment, _names, into) => {
-    const queue = from.text() as QueueName;
-    into.queueState({ queue, retryStep: from.u32(), retryAtMs: from.f64() }, segment);
+    into.queueState(queueStateFrom(from), segment);
+  },
+  [entry.queueMode]: (from, segment, _names, into) => {
+    into.queueState(queueModeFrom(from), segment);
   },
   [entry.hold]: (from, _segment, _names, into) => {
     into.hold({ epoch: from.u32(), sequence: from.f64() }, holdOf(from.u8()));

@@ -1,4 +1,5 @@
 import type { Digest } from '../base/ports.ts';
+import type { QueueState } from '../message/queueState.ts';
 import {
   type HoldReason,
   holdNumber,
@@ -53,8 +54,10 @@ export class ToldSum implements OwedSink {
     this.#add(['purge', epoch, sequence, recipientIndex]);
   }
 
-  queueState({ queue, retryStep, retryAtMs }: Parameters<OwedSink['queueState']>[0]): void {
-    this.#add(['queueState', queue, retryStep, retryAtMs]);
+  queueState(state: QueueState): void {
+    const { queue, retryStep, retryAtMs, backoff, disabledSources = [] } = state;
+    const sources = disabledSources.map(({ address, untilMs }) => [address, untilMs]);
+    this.#add(['queueState', queue, retryStep, retryAtMs, backoff?.sinceMs, backoff?.untilMs, sources]);
   }
 
   #add(told: readonly unknown[]): void {

@@ -66,3 +66,16 @@ test('a queue that leaves its rest before that is durable is not forgotten', () 
   states.published(state(2), 3);
   expect(states.keptBy(3)).toEqual([state(2)]);
 });
+
+test('a queue in backoff mode is not at rest, nor is one with a disabled address', () => {
+  const clock = { queue: 'a.test/v' as const, retryStep: 0, retryAtMs: 0 };
+  for (const state of [
+    { ...clock, backoff: { sinceMs: 1, untilMs: 0 } },
+    { ...clock, disabledSources: [{ address: '192.0.2.1', untilMs: 0 }] },
+  ]) {
+    putAndPublish(state, 1);
+    expect(states.keptBy(1)).toEqual([state]);
+    putAndPublish({ ...clock, disabledSources: [] }, 1);
+    expect(states.keptBy(1)).toEqual([]);
+  }
+});

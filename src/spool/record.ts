@@ -5,7 +5,7 @@ import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.
 import type { DsnReturn, Envelope, EnvelopeRecipient, WireForm } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
-import type { QueueState } from '../message/queueState.ts';
+import { hasMode, type QueueState } from '../message/queueState.ts';
 import {
   type HoldReason,
   holdNumber,
@@ -16,6 +16,7 @@ import {
   type SettledRecipient,
 } from './owed.ts';
 import { purgeFrom, purgeTo, tellPurge } from './purgeRecord.ts';
+import { queueModeFrom, queueModeTo, queueStateFrom, queueStateTo } from './queueStateCodec.ts';
 import {
   closeRecord,
   isWhole,
@@ -26,7 +27,15 @@ import {
 } from './recordFrame.ts';
 
 /** Numbers on disk: never renumber. */
-export const recordType = { envelope: 1, event: 2, queueState: 3, snapshot: 4, purge: 5, hold: 6 } as const;
+export const recordType = {
+  envelope: 1,
+  event: 2,
+  queueState: 3,
+  snapshot: 4,
+  purge: 5,
+  hold: 6,
+  queueMode: 7,
+} as const;
 
 /** Where a message's content lies. */
 export interface BodyPlace {
@@ -129,12 +138,18 @@ export function writeSnapshot(out: ByteWriter, record: SnapshotRecord): void {
 }
 
 export function writeNote(out: ByteWriter, note: Note): void {
-  const start = openRecord(out, recordType[note.kind]);
+  const start = openRecord(out, typeOf(note));
   if (note.kind === 'event') eventTo(out, note);
-  else if (note.kind === 'queueState') queueStateTo(out, note.state);
+  else if (note.kind === 'queueState') (hasMode(note.state) ? queueModeTo : queueStateTo)(out, note.state);
   else if (note.kind === 'hold') holdTo(out, note);
   else purgeTo(out, note.named);
   closeRecord(out, start);
+}
+
+/** The longer form only where there is more to say: a former release reads the other. */
+function typeOf(note: Note): number {
+  if (note.kind !== 'queueState') return recordType[note.kind];
+  return hasMode(note.state) ? recordType.queueMode : recordType.queueState;
 }
 
 /** Body place and CRC are filled in when the batch is sealed. `recordAt` counts from the buffer's start. */
@@ -160,6 +175,7 @@ export const wholeRecords: RecordReading<SpoolRecord> = {
     return { kind: 'event', event, messageSegment };
   },
   [recordType.queueState]: (from) => ({ kind: 'queueState', state: queueStateFrom(from) }),
+  [recordType.queueMode]: (from) => ({ kind: 'queueState', state: queueModeFrom(from) }),
   [recordType.hold]: (from) => ({ kind: 'hold', ...holdFrom(from) }),
   [recordType.purge]: (from) => ({ kind: 'purge', named: purgeFrom(from) }),
 };
@@ -176,6 +192,7 @@ export function restartRecords(segment: number, into: OwedSink): RecordReading<n
     [recordType.snapshot]: (from, place) => void into.put(owedFrom(from, place, segment, true)),
     [recordType.event]: (from) => void into.settle(settledFrom(from)),
     [recordType.queueState]: (from) => void into.queueState(queueStateFrom(from), segment),
+    [recordType.queueMode]: (from) => void into.queueState(queueModeFrom(from), segment),
     [recordType.hold]: (from) => {
       const { id, reason } = holdFrom(from);
       into.hold(id, reason);
@@ -458,16 +475,6 @@ function settledFrom(from: ByteReader): SettledRecipient {
     attempts: from.u32(),
     nextTryMs: from.f64(),
   };
-}
-
-function queueStateTo(out: ByteWriter, { queue, retryStep, retryAtMs }: QueueState): void {
-  out.text(queue);
-  out.u32(retryStep);
-  out.f64(retryAtMs);
-}
-
-function queueStateFrom(from: ByteReader): QueueState {
-  return { queue: from.text() as QueueName, retryStep: from.u32(), retryAtMs: from.f64() };
 }
 
 function holdTo(out: ByteWriter, { id, reason }: HoldNote): void {

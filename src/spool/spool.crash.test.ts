@@ -385,7 +385,13 @@ class World implements OwedMail {
     if (!this.#isStarted) return;
     const queue = this.random.pick(queues);
     const isAtRest = this.random.oneIn(3);
-    const state = isAtRest ? { queue, ...atRest } : { queue, retryStep: 1, retryAtMs: 1 + this.random.u32() };
+    const retry = isAtRest ? atRest : { retryStep: 1, retryAtMs: 1 + this.random.u32() };
+    const untilMs = 1 + this.random.below(9);
+    const mode = {
+      backoff: { sinceMs: untilMs, untilMs },
+      disabledSources: [{ address: '192.0.2.1', untilMs }],
+    };
+    const state: QueueState = { queue, ...retry, ...(this.random.oneIn(3) && mode) };
     this.spool.putQueueState(state);
     this.#remember(this.#queueStates.get(queue)!, state);
   }

@@ -52,6 +52,26 @@ test('a reply leads to backoff mode, whose waits hold until a rule ends it', asy
   expect(left).toMatchObject({ actions: { mode: 'normal' } });
 });
 
+test('backoff mode survives a restart', async () => {
+  let mails = 0;
+  const scene = await Scene.begin({
+    domainLines: ['smtp-pattern-list rules', 'max-smtp-out 1', 'backoff-retry-after 2s', 'retry-after 1h'],
+    extra: list('/too fast/ mode=backoff'),
+    judge: (stage) => {
+      if (stage !== 'mail') return undefined;
+      mails += 1;
+      // The second one says nothing of speed: only the mode from before the restart makes its wait short.
+      return mails > 2 ? undefined : { reply: `451 4.7.1 ${mails === 1 ? 'too fast' : 'not now'}` };
+    },
+  });
+  await submit(scene.ledger.submissions, scene.port, { to: ['a@limits.test'] });
+  expect(await waitUntil(async () => (await scene.log('queue.mode')).length === 1, 5_000)).toBe(true);
+  expect(await scene.daemon.stop()).toBe(0);
+  await scene.start();
+  expect(await scene.settle()).toEqual([]);
+  expect(mails).toBe(3);
+});
+
 test('skip-mx goes on to the next host, even after a 5yz, and nobody is worse off', async () => {
   const first = await Sink.start({
     receptions: [],

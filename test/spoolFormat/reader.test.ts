@@ -4,6 +4,7 @@ import type { Disk } from '../../src/base/ports.ts';
 import { beforeAll as beforeEverything, type Watermark } from '../../src/message/batchPosition.ts';
 import type { SpoolLocation } from '../../src/message/envelope.ts';
 import { formatMessageId } from '../../src/message/messageId.ts';
+import type { QueueState } from '../../src/message/queueState.ts';
 import { SeededRandom } from '../../src/simulation/seededRandom.ts';
 import { SimulatedDisk } from '../../src/simulation/simulatedDisk.ts';
 import { VirtualClock } from '../../src/simulation/virtualClock.ts';
@@ -91,7 +92,11 @@ class Life implements OwedMail {
     else if (choice < 6) this.#event();
     else if (choice === 6) {
       const state = { queue: `${random.below(3)}.test/v` as const, retryStep: random.below(2), retryAtMs: 0 };
-      this.#spool.putQueueState(state);
+      const backoff = random.oneIn(2) ? { sinceMs: random.below(9), untilMs: random.below(9) } : undefined;
+      const disabledSources = ['192.0.2.1', '2001:db8::1']
+        .slice(random.below(3))
+        .map((address) => ({ address, untilMs: random.below(9) }));
+      this.#spool.putQueueState({ ...state, backoff, disabledSources });
     } else if (choice === 7) this.#hold();
     else if (choice === 8 && this.#watermark !== undefined) this.#spool.recorded(this.#watermark);
     else if (choice === 9 && random.oneIn(8)) this.disk.fail('sync');
@@ -214,12 +219,15 @@ function toldByRecovery({ owed }: Recovered): unknown {
     ]),
   );
   const queueStates = new Map(
-    Array.from(owed.queueStates.values(), ({ state }) => [
-      state.queue as string,
-      `${state.retryStep} ${state.retryAtMs}`,
-    ]),
+    Array.from(owed.queueStates.values(), ({ state }) => [state.queue as string, toldState(state)]),
   );
   return told({ messages, queueStates, chain: [], footers: [] });
+}
+
+function toldState({ retryStep, retryAtMs, backoff, disabledSources = [] }: QueueState): string {
+  const times = backoff === undefined ? [] : [backoff.sinceMs, backoff.untilMs];
+  const sources = disabledSources.map(({ address, untilMs }) => `${address}@${untilMs}`);
+  return [retryStep, retryAtMs, ...times, ...sources].join(' ');
 }
 
 test('a reader written from docs/spool.md finds what a recovery finds, over 30 seeds', async () => {

@@ -167,6 +167,14 @@ class State {
     else this.queueStates.set(queue, `${step} ${at}`);
   }
 
+  queueMode(from: Cursor): void {
+    const state = [from.text(), from.u32(), from.f64()] as const;
+    const [isBackoff, since, until] = [from.u8() === 1, from.f64(), from.f64()];
+    const told: (string | number)[] = [state[1], state[2], ...(isBackoff ? [since, until] : [])];
+    for (let left = from.u32(); left > 0; left--) told.push(`${from.text()}@${from.f64()}`);
+    this.queueStates.set(state[0], told.join(' '));
+  }
+
   hold(from: Cursor): void {
     const [id, held] = [from.id(), from.u8()];
     for (const recipient of this.messages.get(id)?.recipients.values() ?? []) {
@@ -279,6 +287,7 @@ function readRecord(bytes: Buffer, recordAt: number, segment: number, state: Sta
     state.event(kind, from.id(), from.u32(), from.u32(), from.f64());
   } else if (type === 3) state.queueState(from);
   else if (type === 5) state.purge(from);
+  else if (type === 7) state.queueMode(from);
   else if (type === 6) state.hold(from);
 }
 
@@ -329,6 +338,7 @@ function readFooter(payload: Buffer, segment: number, state: State): void {
     else if (entry === 2) state.event(from.u8(), from.id(), from.u32(), from.u32(), from.f64());
     else if (entry === 3) state.queueState(from);
     else if (entry === 4) state.hold(from);
+    else if (entry === 7) state.queueMode(from);
     else state.purge(from);
   }
 }
