@@ -6,5 +6,5 @@ export const longFiles: ReadonlyMap<string, number> = new Map([
   // The table of every directive.
   ['src/config/directives.ts', 703],
   // One state machine: what may start, and when.
-  ['src/queue/scheduler.ts', 513],
+  ['src/queue/scheduler.ts', 517],
 ]);
