@@ -36,6 +36,8 @@ interface Verdict extends VerdictNote {
 const attemptMaxMs = 5 * 60_000;
 /** From a deadline to the row, where nothing was under way: a disk may be stuck, and read again in vain. */
 const expiryMaxMs = 200_000;
+/** How much later than its receiver a client hears that a connection is over. */
+const heardWithinMs = 2000;
 /** Times in accounting files are whole seconds. */
 const rowTimeMs = 1000;
 
@@ -411,7 +413,9 @@ function settle(messages: ReadonlyMap<string, number>, accounts: ReadonlyMap<str
       if (verdict.stage === 'dot') continue;
       const closedMs = account.receiver!.connections[verdict.connection]!.closedMs;
       const dotMs = dots.get(keyOf(account, verdict));
-      verdict.settledMs = Math.min(dotMs ?? Number.POSITIVE_INFINITY, closedMs ?? Number.POSITIVE_INFINITY);
+      // The client hears of the end later than the receiver.
+      const heardMs = (closedMs ?? Number.POSITIVE_INFINITY) + heardWithinMs;
+      verdict.settledMs = Math.min(dotMs ?? Number.POSITIVE_INFINITY, heardMs);
     }
   }
 }
