@@ -303,6 +303,7 @@ export class Engine {
   async stop(graceMs = stopGraceMs): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.operations.stop();
     const { clock } = this.#ports;
     for (const listening of this.#listening) await listening.close();
     this.#receptions.shutDown();

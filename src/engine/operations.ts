@@ -154,9 +154,15 @@ const candidatesMax = 10_000;
 export class Operations {
   readonly #parts: OperationParts;
   #isDeleting = false;
+  #isStopped = false;
 
   constructor(parts: OperationParts) {
     this.#parts = parts;
+  }
+
+  /** Nothing may be put into a spool that closes. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   list({ selector: text, pausedOnly, mode, all, sort, queuesMax }: QueueSelection): QueueListing {
@@ -341,6 +347,7 @@ export class Operations {
         const places = new Set(all.filter((index) => isWanted(envelope, index)));
         if (places.size > 0) found.push({ ...message, places });
       }
+      if (this.#isStopped) return;
       // While others were read a message may have gone, and its handle be another's.
       const there = found.filter((message) => scheduler.standing.locationOf(message) !== undefined);
       if (there.length === 0) continue;

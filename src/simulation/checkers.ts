@@ -99,7 +99,8 @@ function takeUpReports(
   const failed = new Map<string, string[]>();
   for (const { recipient, rows } of accounts.values()) {
     for (const row of terminalRows(rows)) {
-      if (row.get('type') !== 'b' || row.get('orig') === '') continue;
+      // Of what an operator deletes nobody is told.
+      if (row.get('type') !== 'b' || row.get('orig') === '' || isDeleted(row)) continue;
       const others = failed.get(row.get('orig')) ?? [];
       failed.set(row.get('orig'), [...others, recipient]);
     }
@@ -171,7 +172,7 @@ function checkDeliveredRow(account: Account, given: Case, say: Say): void {
     if (vmta === undefined || submissions.every(({ sender }) => sender !== row.get('orig'))) {
       say('a row says what happened', text);
     }
-    if (isExpired || isUnroutable(row, account, given)) continue;
+    if (isExpired || isDeleted(row) || isUnroutable(row, account, given)) continue;
     const at = row.get('dlvDestinationIp');
     if (row.get('dlvSourceIp') !== vmta?.address || !receiver?.at.some(({ address }) => address === at)) {
       say('a row says what happened', text);
@@ -183,6 +184,11 @@ function checkDeliveredRow(account: Account, given: Case, say: Say): void {
     if (!isSaid)
       say(isDelivered ? 'a delivered row means the receiver has it' : 'a row says what happened', text);
   }
+}
+
+/** By the operator of the fault plan; nobody else says so. */
+function isDeleted(row: AcctRow): boolean {
+  return row.get('dsnDiag').includes('deleted by administrator');
 }
 
 /** Bounced without a remote, and DNS said what it takes: as long before as answers are kept and a spool may be stuck. */

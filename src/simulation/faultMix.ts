@@ -24,6 +24,7 @@ export const faultClasses = [
   'crash.engine',
   'crash.supervisor',
   'crash.power',
+  'operator',
 ] as const;
 
 export type FaultClass = (typeof faultClasses)[number];

@@ -55,6 +55,7 @@ export class FaultPlan {
     if (on.has('disk.full')) this.#every(faultsMs / 3, () => this.#fill());
     if (on.has('partition')) this.#every(faultsMs / 4, () => this.#partition());
     if (on.has('wall')) this.#every(faultsMs / 3, () => this.#stepWall());
+    if (on.has('operator')) this.#every(faultsMs / 6, () => this.#operate());
     for (let crash = 0; crash < mix.crashes; crash++) {
       this.#at(random.below(faultsMs), () => this.#crash());
     }
@@ -126,6 +127,23 @@ export class FaultPlan {
     const byMs = random.below(20_000) - 10_000;
     wall.steppedMs += byMs;
     this.wallStepsMs += Math.abs(byMs);
+  }
+
+  /** Pauses, resumes and deletes, all of a queue or what is some seconds old. */
+  #operate(): void {
+    const { random, machine, config } = this.#setup;
+    const operations = machine.engine?.operations;
+    const selector = random.oneIn(4) ? '*' : `${random.pick(config.domains).name}/*`;
+    const command = random.pick(['pause', 'resume', 'delete'] as const);
+    if (operations === undefined) return;
+    this.spells += 1;
+    if (command !== 'delete') {
+      void operations.setPause(selector, command === 'pause');
+      return;
+    }
+    const rcpt = random.oneIn(2) ? '*1@*' : undefined;
+    const olderThanMs = random.below(2) * 5000;
+    void operations.delete({ selector, olderThanMs, rcpt, orig: undefined, job: undefined, isTrial: false });
   }
 
   #every(meanMs: number, run: () => void): void {

@@ -134,6 +134,8 @@ class EngineProcess {
   /** undefined: there is nothing to tell yet. */
   async #answer(question: Question): Promise<Answers[keyof Answers] | undefined> {
     const engine = this.#engine;
+    // What is asked of an engine that ends may come too late for its spool.
+    if (this.#ending.signal.aborted && question.about !== 'report') return undefined;
     return engine && answers[question.about](engine, question as never);
   }
 }
