@@ -11,7 +11,7 @@ test('receivers that misbehave cost one try; mail for others flows, and theirs a
   const ports = await freePorts(names.length);
   const scene = await Scene.begin({
     domainLines: shortTimeouts,
-    extra: names.map((name, i) => domainBlock(name, ports[i]!, longFor(name))).join('\n'),
+    extra: names.map((name, i) => domainBlock(name, ports[i]!, linesOf[name] ?? [])).join('\n'),
   });
   const sinks: Sink[] = [];
   for (const [i, name] of names.entries()) {
@@ -52,10 +52,13 @@ test('receivers that misbehave cost one try; mail for others flows, and theirs a
     expect([names[i], sink.messages.length < 8]).toEqual([names[i], true]);
 });
 
-/** The good receiver that comes after it needs its time for a long message. */
-function longFor(name: string): readonly string[] {
-  return name === 'stops-reading' ? ['smtp-data-termination-timeout 20s'] : [];
-}
+/** What its domain says beside the time-outs. */
+const linesOf: Readonly<Record<string, readonly string[]>> = {
+  // The good receiver that comes after it needs its time for a long message.
+  'stops-reading': ['smtp-data-termination-timeout 20s'],
+  // Otherwise the message bounces.
+  'refused-554': ['bounce-upon-5xx-greeting no'],
+};
 
 function domainBlock(name: string, port: number, lines: readonly string[]): string {
   return [`<domain ${name}.test>`, `smtp-hosts [127.0.0.1]:${port}`, ...lines, '</domain>'].join('\n');
