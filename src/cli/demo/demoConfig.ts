@@ -41,12 +41,19 @@ ${streams.map((stream, i) => listenerText(stream, listenerPorts[i]!)).join('\n')
 </source>`,
     members.map(virtualMtaText).join('\n'),
     streams.map(poolText).join('\n'),
+    patternText,
     `# Retries follow each other in seconds, for the demo lasts a minute. Real ones take longer.
 <domain *>
     smtp-hosts ${hostText(otherReceiver)}
     retry-after 1s
     retry-recipients-after 2s
     bounce-after 4d
+    # In backoff mode: one connection, a few messages a second.
+    smtp-pattern-list enough
+    backoff-max-smtp-out 1
+    backoff-max-msg-rate 5/s
+    backoff-retry-after 1s
+    backoff-to-normal-after 10s
 </domain>`,
     `# The ISPs: receivers of our own in their manner, each with limits by client address.
 ${destinations.map(({ isp }, i) => domainText(isp.domain, limits[isp.name]!, receivers[i]!)).join('\n')}`,
@@ -60,11 +67,17 @@ log-file ${folder}/penstock.log
   return `${sections.join('\n\n')}\n`;
 }
 
+const patternText = String.raw`# What an ISP says when it has had enough of an address: that queue goes slowly for a while.
+<smtp-pattern-list enough>
+    reply /very low reputation/ mode=backoff
+    reply /4\.7\.28|\(S775\)|\(S3114\)|\[TSS0[45]\]/ mode=backoff
+</smtp-pattern-list>`;
+
 /** What we allow ourselves for each virtual MTA: a little less than the ISP does. */
 const limits: Readonly<Record<string, readonly string[]>> = {
-  gmail: ['max-smtp-out 8', 'max-msg-per-connection 50'],
-  microsoft: ['max-smtp-out 4', 'max-msg-per-connection 50'],
-  yahoo: ['max-smtp-out 4', 'max-msg-per-connection 20'],
+  gmail: ['max-smtp-out 8', 'max-msg-per-connection 50', 'max-msg-rate 10/s'],
+  microsoft: ['max-smtp-out 4', 'max-msg-per-connection 50', 'max-msg-rate 8/s'],
+  yahoo: ['max-smtp-out 4', 'max-msg-per-connection 20', 'max-msg-rate 6/s'],
 };
 
 function listenerText({ pool }: Stream, port: number): string {
