@@ -7,7 +7,6 @@ import { figure, spreadOf, spreadText, table } from './figures.ts';
 
 /*
  * What an operator's commands cost with 100,000 queues and 1,000,000 recipients, half of them deferred.
- * Bundle with esbuild, then `node operating.js`.
  */
 
 const queues = 100_000;

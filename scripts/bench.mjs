@@ -14,9 +14,9 @@ const endToEnd = ['inject', 'injectNone', 'relay'];
 const withPeers = ['inject', 'relay'];
 const all = [...endToEnd, 'spool', 'scheduler'];
 /** Minutes, and gigabytes of the temporary folder: only when asked for. */
-const named = [...all, 'backlog'];
+const named = [...all, 'operating', 'backlog'];
 const usage = `usage: npm run bench -- [NAME...] [--against DIR] [--rounds N] [--seconds S]
-  NAME           ${named.join(', ')}; default: all but backlog, with --against ${endToEnd.join(' and ')}
+  NAME           ${named.join(', ')}; default: all but operating and backlog, with --against ${endToEnd.join(' and ')}
   --against DIR  the root of another checkout, measured in turns with this one
   --peers        Postfix and Haraka, where installed, measured in turns with it; default: ${withPeers.join(' and ')}
   --rounds N     how often each figure is measured (3)
@@ -49,11 +49,12 @@ if (names.includes('backlog')) {
   process.once('exit', () => child.kill());
   await once(child, 'exit');
 }
-if (names.includes('scheduler')) {
-  console.log('\nscheduler:');
-  await bundle('scheduler');
+for (const name of ['scheduler', 'operating']) {
+  if (!names.includes(name)) continue;
+  console.log(`\n${name}:`);
+  await bundle(name);
   // A process of its own: it measures the heap.
-  const child = spawn(process.execPath, ['--expose-gc', join(root, 'dist', outputOf('scheduler'))], {
+  const child = spawn(process.execPath, ['--expose-gc', join(root, 'dist', outputOf(name))], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   process.once('exit', () => child.kill());
