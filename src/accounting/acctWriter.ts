@@ -2,7 +2,6 @@ import { type LocalDay, localDay } from '../base/calendar.ts';
 import type { Clock, Digest, Disk, DiskFile } from '../base/ports.ts';
 import type { AcctFileConfig } from '../config/config.ts';
 import { type BatchPosition, isAfter } from '../message/batchPosition.ts';
-import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
 import {
   type AcctCursor,
@@ -15,6 +14,7 @@ import {
 } from './acctCursor.ts';
 import { type AcctError, type AcctErrorCode, diskFailure } from './acctError.ts';
 import { type Begun, beginFile, openAtCursor, type Setup } from './csvFile.ts';
+import type { AcctEvent } from './fields.ts';
 import { inFolder, parseAcctFileName, splitAcctPath } from './fileNames.ts';
 import { sweepFinished } from './finishedFiles.ts';
 import { rowWriter } from './row.ts';
@@ -25,7 +25,7 @@ export interface AcctBatch {
   /** Names the engine's spool folder. */
   readonly engine: string;
   readonly position: BatchPosition;
-  readonly events: readonly DeliveryEvent[];
+  readonly events: readonly AcctEvent[];
   readonly receipts: readonly Envelope[];
 }
 

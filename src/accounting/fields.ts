@@ -1,6 +1,8 @@
 import type { AcctRecordType } from '../config/config.ts';
 import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope, EnvelopeRecipient } from '../message/envelope.ts';
+import { splitQueueName } from '../message/names.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import { enhancedStatusText } from './enhancedStatusText.ts';
 import type { Timestamps } from './timestamp.ts';
 
@@ -21,10 +23,14 @@ export interface Receipt {
   readonly recipient: EnvelopeRecipient;
 }
 
-export const recordTypeOf: Readonly<Record<DeliveryEventKind, AcctRecordType>> = {
+/** What happened to a recipient, or to a queue as a whole. */
+export type AcctEvent = DeliveryEvent | QueueEvent;
+
+export const recordTypeOf: Readonly<Record<AcctEvent['kind'], AcctRecordType>> = {
   delivered: 'd',
   failed: 'b',
   deferred: 't',
+  queueFailed: 'tq',
 };
 
 /** RFC 3464 section 2.3.3: `relayed` into an environment that may make no further report. */
@@ -66,6 +72,20 @@ const eventColumns: readonly Column<DeliveryEvent>[] = [
   { name: 'vmtaPool', read: (event) => event.vmtaPool },
 ];
 
+/** The columns of tq rows (powermta d.2), all of which d, b and t rows have, too. */
+const queueColumns: readonly Column<QueueEvent>[] = [
+  { name: 'type', read: () => 'tq', style: 'asIs' },
+  { name: 'timeLogged', read: (event, times) => times.text(event.timeLoggedMs), style: 'asIs' },
+  { name: 'dsnStatus', read: (event) => enhancedStatusText(event.status) },
+  { name: 'dsnDiag', read: (event) => (event.diagnostic === '' ? '' : `smtp;${event.diagnostic}`) },
+  { name: 'dsnMta', read: (event) => event.dsnMta },
+  { name: 'dlvType', read: () => 'smtp', style: 'asIs' },
+  { name: 'dlvSourceIp', read: (event) => event.dlvSourceIp },
+  { name: 'dlvDestinationIp', read: (event) => event.dlvDestinationIp },
+  { name: 'vmta', read: (event) => splitQueueName(event.queue).vmta },
+  { name: 'queue', read: (event) => event.queue },
+];
+
 /** The columns of r rows (powermta d.2): what d, b and t rows also have, between two of its own. */
 const receiptColumns: readonly Column<Receipt>[] = [
   { name: 'type', read: () => 'r', style: 'asIs' },
@@ -86,24 +106,28 @@ const receiptColumns: readonly Column<Receipt>[] = [
   { name: 'envId', read: ({ envelope }) => envelope.envId },
 ];
 
-/** One column of a file, with its reader for either kind of row; no reader: always empty there. */
+/** One column of a file, with its reader for each kind of row; no reader: always empty there. */
 export interface FileColumn {
   readonly name: string;
   readonly event: Column<DeliveryEvent> | undefined;
+  readonly queueEvent: Column<QueueEvent> | undefined;
   readonly receipt: Column<Receipt> | undefined;
 }
 
 /**
  * The columns of a file that asks for these record types: the delivery columns whole for any of d, b, t,
- * then those only a receipt has. That is the order of real mixed headers; `records r` alone keeps its own.
+ * then those only others have. That is the order of real mixed headers; `records r` and `records tq` alone
+ * keep their own.
  */
 export function columnsFor(records: readonly AcctRecordType[]): readonly FileColumn[] {
-  const events = records.some((type) => type !== 'r') ? eventColumns : [];
+  const events = records.some((type) => type !== 'r' && type !== 'tq') ? eventColumns : [];
+  const queueEvents = records.includes('tq') ? queueColumns : [];
   const receipts = records.includes('r') ? receiptColumns : [];
-  const names = new Set([...events, ...receipts].map((column) => column.name));
+  const names = new Set([...events, ...queueEvents, ...receipts].map((column) => column.name));
   return [...names].map((name) => ({
     name,
     event: events.find((column) => column.name === name),
+    queueEvent: queueEvents.find((column) => column.name === name),
     receipt: receipts.find((column) => column.name === name),
   }));
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AcctRecordType } from '../config/config.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import { enhancedStatusText } from './enhancedStatusText.ts';
 import { columnsFor } from './fields.ts';
 import { maxFieldChars, rowWriter } from './row.ts';
@@ -87,6 +88,33 @@ test('Any mix of d, b and t has the same 23 columns, dsnDiag the ninth', () => {
   const names = columnsFor(['d']).map((column) => column.name);
   expect(names).toHaveLength(23);
   expect(names[8]).toBe('dsnDiag');
+});
+
+test('a tq row has the columns of its own alone, and in a mix those of deliveries', () => {
+  const event: QueueEvent = {
+    kind: 'queueFailed',
+    queue: 'bücher.example/vmta29',
+    timeLoggedMs: Date.UTC(2026, 1, 8, 21, 53, 39),
+    status: '4.4.1',
+    diagnostic: '',
+    dsnMta: 'mx.xn--bcher-kva.example (198.51.100.101)',
+    dlvSourceIp: '0.0.0.0',
+    dlvDestinationIp: '198.51.100.101',
+  };
+  const alone = rowWriter(['tq'], utc);
+  expect(alone.header + alone.eventRow(event)).toBe(
+    [
+      'type,timeLogged,dsnStatus,dsnDiag,dsnMta,dlvType,dlvSourceIp,dlvDestinationIp,vmta,queue',
+      'tq,2026-02-08 21:53:39+0000,4.4.1 (no answer from host),,mx.xn--bcher-kva.example (198.51.100.101),' +
+        'smtp,0.0.0.0,198.51.100.101,vmta29,bücher.example/vmta29',
+      '',
+    ].join('\r\n'),
+  );
+  expect(alone.eventRow(delivered)).toBe('');
+  const mixed = rowWriter(['d', 'tq'], utc);
+  expect(mixed.header).toBe(rowWriter(['d'], utc).header);
+  expect(mixed.eventRow(event).split(',')).toHaveLength(23);
+  expect(rowWriter(['t'], utc).eventRow(event)).toBe('');
 });
 
 test('A record type that was not asked for gives no row', () => {

@@ -1,7 +1,6 @@
 import type { AcctRecordType } from '../config/config.ts';
-import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
-import { type Column, columnsFor, type Receipt, recordTypeOf } from './fields.ts';
+import { type AcctEvent, type Column, columnsFor, type Receipt, recordTypeOf } from './fields.ts';
 import { type Timestamps, timestamps } from './timestamp.ts';
 
 /** A longer field is cut (reliability A21). Far above any address, reply or ENVID that SMTP allows. */
@@ -18,7 +17,7 @@ export interface RowWriter {
   /** The header line, CRLF included. */
   readonly header: string;
   /** '' when the file does not ask for this record type. */
-  eventRow(event: DeliveryEvent): string;
+  eventRow(event: AcctEvent): string;
   /** One r row a recipient, or ''. */
   receiptRows(envelope: Envelope): string;
 }
@@ -29,13 +28,15 @@ export function rowWriter(
 ): RowWriter {
   const columns = columnsFor(records);
   const eventColumns = columns.map((column) => column.event);
+  const queueColumns = columns.map((column) => column.queueEvent);
   const receiptColumns = columns.map((column) => column.receipt);
   const asked = new Set(records);
   const times = timestamps(zoneOffsetMinutes);
   return {
     header: `${columns.map((column) => column.name).join(',')}\r\n`,
     eventRow(event) {
-      return asked.has(recordTypeOf[event.kind]) ? row(eventColumns, event, times) : '';
+      if (!asked.has(recordTypeOf[event.kind])) return '';
+      return event.kind === 'queueFailed' ? row(queueColumns, event, times) : row(eventColumns, event, times);
     },
     receiptRows(envelope) {
       // What this server makes nobody has submitted.
@@ -48,7 +49,7 @@ export function rowWriter(
   };
 }
 
-function row<Item extends DeliveryEvent | Receipt>(
+function row<Item extends AcctEvent | Receipt>(
   columns: readonly (Column<Item> | undefined)[],
   item: Item,
   times: Timestamps,

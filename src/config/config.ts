@@ -463,7 +463,7 @@ export const domainDefaults: DomainSettings = {
   reuseSslSession: true,
 };
 
-export type AcctRecordType = 'd' | 'b' | 't' | 'r';
+export type AcctRecordType = 'd' | 'b' | 't' | 'tq' | 'r';
 
 export interface AcctFileConfig {
   readonly origin: Origin;

@@ -128,6 +128,7 @@ test('true stands for yes where yes is one of the choices', () => {
 test('record types have long names, blanks between them, and some come later', () => {
   expect(read(values.records, 'b, rb')).toEqual({ now: ['b'], later: ['rb'] });
   expect(read(values.records, 'transient,delivery')).toEqual({ now: ['d', 't'], later: [] });
+  expect(read(values.records, 'tq,transient-queue')).toEqual({ now: ['tq'], later: [] });
   expect(read(values.records, 'd,p')).toBe('wrong');
 });
 

@@ -373,13 +373,13 @@ const recordTypes = new Map<string, AcctRecordType>([
   ['bounce', 'b'],
   ['t', 't'],
   ['transient', 't'],
+  ['tq', 'tq'],
+  ['transient-queue', 'tq'],
   ['r', 'r'],
   ['receipt', 'r'],
 ]);
 
 const laterRecordTypes = new Map([
-  ['tq', 'tq'],
-  ['transient-queue', 'tq'],
   ['f', 'f'],
   ['feedback-loop', 'f'],
   ['rb', 'rb'],

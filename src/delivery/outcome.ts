@@ -1,6 +1,7 @@
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope, Reception } from '../message/envelope.ts';
 import type { QueueName } from '../message/names.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import type { BounceCategories } from './bounceCategory.ts';
 import type { RecipientResult } from './deliveryTransaction.ts';
 import type { LocalCause } from './nextHop.ts';
@@ -52,7 +53,7 @@ export function deliveryEvent(result: RecipientResult, facts: AttemptFacts): Del
     orcpt: recipient.orcpt,
     status: result.status,
     diagnostic: oneLine(result.diagnostic),
-    dsnMta: remote === undefined ? '' : `${remote.host} (${remote.address})`,
+    dsnMta: dsnMtaOf(remote),
     bounceCategory: delivered ? '' : facts.categoryOf(result.status, result.diagnostic),
     srcMta: srcMtaOf(envelope.reception),
     dlvSourceIp: remote?.dlvSourceIp ?? neverBound,
@@ -77,9 +78,28 @@ export function expired(index: number, lastDiagnostic: string): RecipientResult 
 /** Of mail that asked for a virtual MTA that does not exist, and was accepted all the same (powermta c). */
 export const noSuchVirtualMta: LocalCause = { status: '5.3.5', diagnostic: 'there is no such virtual MTA' };
 
-/** Why recipients are given up without an attempt of their own, and who said so, if anybody. */
-export interface BounceCause extends LocalCause {
-  readonly remote?: RemoteFacts;
+/** Why a queue waits, or its recipients are given up without an attempt of their own. */
+export interface RemoteCause extends LocalCause {
+  /** Who said so, or did not answer. */
+  readonly remote?: RemoteFacts | undefined;
+}
+
+/** The queue waits. @param nowMs wall time */
+export function queueEvent(
+  queue: QueueName,
+  { status, diagnostic, remote }: RemoteCause,
+  nowMs: number,
+): QueueEvent {
+  return {
+    kind: 'queueFailed',
+    queue,
+    timeLoggedMs: nowMs,
+    status,
+    diagnostic: oneLine(diagnostic),
+    dsnMta: dsnMtaOf(remote),
+    dlvSourceIp: remote?.dlvSourceIp ?? neverBound,
+    dlvDestinationIp: remote?.address ?? neverBound,
+  };
 }
 
 /** Given up for a cause of ours: there is nobody to try. */
@@ -102,6 +122,10 @@ export function deferredBy(
 
 function srcMtaOf({ type, heloName, clientAddress }: Reception): string {
   return type === 'local' ? '' : `${heloName} (${clientAddress})`;
+}
+
+function dsnMtaOf(remote: RemoteFacts | undefined): string {
+  return remote === undefined ? '' : `${remote.host} (${remote.address})`;
 }
 
 function oneLine(text: string): string {

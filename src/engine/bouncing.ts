@@ -1,5 +1,5 @@
 import type { Clock } from '../base/ports.ts';
-import type { BounceCause } from '../delivery/outcome.ts';
+import type { RemoteCause } from '../delivery/outcome.ts';
 import type { QueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SpoolReadFailure } from '../spool/spool.ts';
@@ -18,7 +18,7 @@ export interface BouncingSetup {
   unreadable(batch: Batch, failure: SpoolReadFailure): void;
   returned(batch: Batch): void;
   /** Each recipient of the batch fails for that cause. */
-  bounced(batch: Batch, message: HeldMessage, cause: BounceCause): void;
+  bounced(batch: Batch, message: HeldMessage, cause: RemoteCause): void;
   /** Something happened: the scheduler may have more to start. */
   changed(): void;
 }
@@ -43,7 +43,7 @@ export class Bouncing implements Outgoing {
   readonly queue: QueueName;
   readonly isOpening = false;
   readonly #setup: BouncingSetup;
-  readonly #cause: BounceCause;
+  readonly #cause: RemoteCause;
   readonly #leastAgeMs: number;
   readonly #messagesMax: number;
   #state: 'working' | 'idle' | 'over' = 'working';
@@ -51,7 +51,7 @@ export class Bouncing implements Outgoing {
   /** A batch whose content is being read from the spool. */
   #loading: Batch | undefined;
 
-  constructor(setup: BouncingSetup, queue: QueueName, cause: BounceCause, bounds: BouncingBounds = {}) {
+  constructor(setup: BouncingSetup, queue: QueueName, cause: RemoteCause, bounds: BouncingBounds = {}) {
     this.#setup = setup;
     this.queue = queue;
     this.#cause = cause;

@@ -191,6 +191,7 @@ export class Engine {
         }),
         settingsFor: tracing.settingsFor,
         replies: new ReplyPolicies(config),
+        wantsQueueEvents: config.acctFiles.some(({ records }) => records.value.includes('tq')),
         held: this.#held,
         bounces: new Bounces({
           clock,

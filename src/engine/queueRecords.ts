@@ -1,20 +1,38 @@
 import type { Clock } from '../base/ports.ts';
+import { queueEvent, type RemoteCause } from '../delivery/outcome.ts';
 import type { QueueName } from '../message/names.ts';
 import { hasMode, type QueueState } from '../message/queueState.ts';
 import type { ModeState, QueueRetryClock, RetryClock, Step } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Spool } from '../spool/spool.ts';
 
-/** What of queues outlives a restart: from the scheduler into the spool, and back. */
+export interface QueueRecordsParts {
+  readonly scheduler: Scheduler;
+  readonly spool: Pick<Spool, 'putQueueState' | 'putQueueEvent'>;
+  /** Some accounting file asks for tq rows. */
+  readonly wantsQueueEvents: boolean;
+}
+
+/** What of queues outlives a restart, from the scheduler into the spool and back, and their rows. */
 export class QueueRecords {
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
-  readonly #spool: Pick<Spool, 'putQueueState'>;
+  readonly #spool: QueueRecordsParts['spool'];
+  readonly #wantsEvents: boolean;
 
-  constructor(clock: Clock, scheduler: Scheduler, spool: Pick<Spool, 'putQueueState'>) {
+  constructor(clock: Clock, { scheduler, spool, wantsQueueEvents }: QueueRecordsParts) {
     this.#clock = clock;
     this.#scheduler = scheduler;
     this.#spool = spool;
+    this.#wantsEvents = wantsQueueEvents;
+  }
+
+  /** The queue is about to wait. Several connections that fail together are one failure. */
+  failed(queue: QueueName, cause: RemoteCause): void {
+    const isNews = this.#scheduler.clocks.of(queue, this.#clock.monotonicMs()).retryInMs === 0;
+    if (isNews && this.#wantsEvents) {
+      this.#spool.putQueueEvent(queueEvent(queue, cause, this.#clock.wallMs()));
+    }
   }
 
   /** Puts what has changed. */

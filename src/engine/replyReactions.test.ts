@@ -7,6 +7,7 @@ import { ReplyReactions } from './replyReactions.ts';
 const queue = 'r.test/v';
 const cause = { status: '4.7.1', diagnostic: '451 4.7.1 slow' };
 const origin = { file: '/etc/config', line: 7, column: 1, text: '' };
+const remote = { host: 'mx.r.test', address: '192.0.2.9', dlvSourceIp: '192.0.2.1', esmtpAvailable: '' };
 let told: string[];
 let settings: Partial<typeof domainDefaults>;
 let nowMs: number;
@@ -42,7 +43,7 @@ beforeEach(() => {
 
 const judge = (actions: ReplyActions, localAddress: string | undefined = '192.0.2.1'): readonly string[] => {
   const judgement = { actions, rules: [{ expression: 'slow', actions, origin }] };
-  reactions.judged({ queue, localAddress }, { ...cause, judgement });
+  reactions.judged({ queue, localAddress, remote }, { ...cause, judgement });
   return told.filter((line) => !line.startsWith('delivery.judged'));
 };
 
@@ -66,7 +67,7 @@ test('a local address is disabled for the time of the rule, of the queue, or unt
 
 test('an address that the system chooses cannot be disabled, and that is said', () => {
   const judgement = { actions: { disableSourceIp: true as const }, rules: [] };
-  reactions.judged({ queue, localAddress: undefined }, { ...cause, judgement });
+  reactions.judged({ queue, localAddress: undefined, remote }, { ...cause, judgement });
   expect(told.at(-1)).toBe('delivery.noSourceToDisable');
 });
 

@@ -2,6 +2,7 @@ import type { Clock, Endpoint, Log } from '../base/ports.ts';
 import type { ReplyActions } from '../config/config.ts';
 import type { DomainSettingsLookup } from '../config/domainSettings.ts';
 import type { LocalCause, PlannedEndpoint } from '../delivery/nextHop.ts';
+import type { RemoteCause, RemoteFacts } from '../delivery/outcome.ts';
 import type { Judgement } from '../delivery/replyRules.ts';
 import { SkippedHosts } from '../delivery/skippedHosts.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
@@ -13,15 +14,17 @@ export interface ReactionsSetup {
   readonly scheduler: Pick<Scheduler, 'setMode' | 'disableSource'>;
   readonly settingsFor: DomainSettingsLookup;
   /** The queue as a whole waits. */
-  failQueue(queue: QueueName, cause: LocalCause): void;
+  failQueue(queue: QueueName, cause: RemoteCause): void;
   /** Each recipient of the queue fails. */
   bounceQueue(queue: QueueName, cause: LocalCause): void;
 }
 
-/** The queue whose rules judged, and our address on that connection; undefined: the system's choice. */
+/** The queue whose rules judged, and the connection. */
 export interface JudgedQueue {
   readonly queue: QueueName;
+  /** Ours; undefined: the system's choice. */
   readonly localAddress: string | undefined;
+  readonly remote: RemoteFacts;
 }
 
 /** What a reply said, and what the queue's rules ask for upon it. */
@@ -81,7 +84,10 @@ export class ReplyReactions {
   readonly #reactions: readonly (readonly [keyof ReplyActions, Reaction])[] = [
     ['mode', ({ queue }, actions) => this.#setMode(queue, actions)],
     ['disableSourceIp', (of, actions) => this.#disableSource(of, actions)],
-    ['deferQueue', ({ queue }, _actions, cause) => this.#setup.failQueue(queue, cause)],
+    [
+      'deferQueue',
+      ({ queue, remote }, _actions, cause) => this.#setup.failQueue(queue, { ...cause, remote }),
+    ],
     ['bounceQueue', ({ queue }, _actions, cause) => this.#setup.bounceQueue(queue, bounceQueueCause(cause))],
   ];
 
@@ -103,8 +109,8 @@ export class ReplyReactions {
   }
 }
 
-/** As PowerMTA's own patterns look for it (`x-pmta;bounce-queue`). */
-function bounceQueueCause({ status, diagnostic }: LocalCause): LocalCause {
+/** Why all of a queue fails: as PowerMTA's own patterns look for it (`x-pmta;bounce-queue`). */
+export function bounceQueueCause({ status, diagnostic }: LocalCause): LocalCause {
   return { status: `5${status.slice(1)}`, diagnostic: `${diagnostic};x-pmta;bounce-queue` };
 }
 

@@ -5,7 +5,7 @@ import type { ClientSession } from '../delivery/clientSession.ts';
 import type { DeliveryTransaction, RecipientResult } from '../delivery/deliveryTransaction.ts';
 import type { NoRoute } from '../delivery/mxSet.ts';
 import type { LocalCause, PlannedEndpoint } from '../delivery/nextHop.ts';
-import type { BounceCause, RemoteFacts } from '../delivery/outcome.ts';
+import { bouncedBy, type RemoteCause, type RemoteFacts } from '../delivery/outcome.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Batch } from '../queue/schedule.ts';
 import type { SourceHost } from '../routing/routing.ts';
@@ -15,7 +15,7 @@ import type { HeldMessage } from './heldContent.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
 import type { ReplyPolicies } from './replyPolicies.ts';
-import type { Judged, ReplyReactions } from './replyReactions.ts';
+import { bounceQueueCause, type Judged, type ReplyReactions } from './replyReactions.ts';
 import { endpointsOf, type Route } from './routes.ts';
 
 export interface SendingPorts {
@@ -36,9 +36,9 @@ export interface SendingSetup extends SendingPorts {
   unroutable(sending: Sending, cause: NoRoute): void;
   opened(sending: Sending): void;
   /** The queue as a whole is to blame: no connection, or MAIL was deferred. */
-  failed(sending: Sending, cause: LocalCause): void;
+  failed(sending: Sending, cause: RemoteCause): void;
   /** Instead of `opened` and `closed`: no host wants mail from here, for good. */
-  greetingRefused(sending: Sending, cause: BounceCause): void;
+  greetingRefused(sending: Sending, cause: RemoteCause): void;
   /** Its slot is free; `wasOpened`: after `opened`. */
   closed(sending: Sending, wasOpened: boolean): void;
   take(sending: Sending): Batch | 'wait' | 'close';
@@ -93,6 +93,8 @@ export class Sending implements ConnectionOwner, Outgoing {
   #idleSinceMs: number | undefined;
   /** Some recipient got a final answer on this connection. */
   #wasUseful = false;
+  /** bounce-queue was asked for by a reply to the transaction that is settled next. */
+  #bounce: LocalCause | undefined;
   /** Every host that was tried greeted with a 5yz. */
   #isRefusedByAll = true;
 
@@ -242,14 +244,22 @@ export class Sending implements ConnectionOwner, Outgoing {
     const carried = this.#carried.get(transaction)!;
     this.#carried.delete(transaction);
     if (results.some(({ kind }) => kind === 'delivered' || kind === 'failed')) this.#wasUseful = true;
-    this.#setup.settled(carried.batch, carried.message, results, transaction, this.#connection!.remote);
+    const bounce = this.#bounce;
+    this.#bounce = undefined;
+    const outcome =
+      bounce === undefined
+        ? results
+        : results.map((one) => (one.kind === 'deferred' ? bouncedBy(one.index, bounce) : one));
+    this.#setup.settled(carried.batch, carried.message, outcome, transaction, this.#connection!.remote);
     // The next message would meet the same answer: the queue as a whole waits (powermta f).
-    if (mailDeferred) this.#setup.failed(this, results.find(({ kind }) => kind === 'deferred')!);
+    if (mailDeferred) this.#failed(results.find(({ kind }) => kind === 'deferred')!);
   }
 
   judged(judged: Judged): void {
     const { localAddress } = this.#sourceHost;
-    this.#setup.reactions.judged({ queue: this.queue, localAddress }, judged);
+    if (judged.judgement.actions.bounceQueue) this.#bounce = bounceQueueCause(judged);
+    const remote = this.#connection!.remote;
+    this.#setup.reactions.judged({ queue: this.queue, localAddress, remote }, judged);
   }
 
   /** On to the next endpoint while none was ever ready, or out. */
@@ -270,7 +280,7 @@ export class Sending implements ConnectionOwner, Outgoing {
     }
     // One that broke before anything was settled on it says the same as one that never came.
     const isFault = failure !== undefined && failure.during !== 'idle' && failure.during !== 'quit';
-    if (isFault && !this.#wasUseful && !isSkipped) this.#setup.failed(this, failure);
+    if (isFault && !this.#wasUseful && !isSkipped) this.#failed(failure);
     this.#over();
   }
 
@@ -290,8 +300,12 @@ export class Sending implements ConnectionOwner, Outgoing {
   }
 
   #giveUp(status: string, diagnostic: string): void {
-    this.#setup.failed(this, { status, diagnostic });
+    this.#failed({ status, diagnostic });
     this.#over();
+  }
+
+  #failed({ status, diagnostic }: LocalCause): void {
+    this.#setup.failed(this, { status, diagnostic, remote: this.#connection?.remote });
   }
 
   #over(): void {

@@ -8,11 +8,11 @@ import {
 import { type NoRoute, noMx } from '../delivery/mxSet.ts';
 import type { LocalCause } from '../delivery/nextHop.ts';
 import {
-  type BounceCause,
   bouncedBy,
   deliveryEvent,
   expired,
   noSuchVirtualMta,
+  type RemoteCause,
   type RemoteFacts,
 } from '../delivery/outcome.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
@@ -45,6 +45,7 @@ export interface SendingParts {
   readonly routes: Routes;
   readonly settingsFor: DomainSettingsLookup;
   readonly replies: ReplyPolicies;
+  readonly wantsQueueEvents: boolean;
   readonly held: HeldContent;
   readonly bounces: Bounces;
   readonly quarantine: Quarantine;
@@ -100,7 +101,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.guard = parts.guard;
     this.#parts = parts;
     this.#wake = new WakeTimer(ports.clock, () => this.changed());
-    this.records = new QueueRecords(ports.clock, parts.scheduler, parts.spool);
+    this.records = new QueueRecords(ports.clock, parts);
     this.reactions = new ReplyReactions({
       clock: ports.clock,
       log: ports.log,
@@ -231,7 +232,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   }
 
   /** What this queue holds fails. */
-  #bounceQueue(connection: QueueConnection, cause: BounceCause, bounds?: BouncingBounds): void {
+  #bounceQueue(connection: QueueConnection, cause: RemoteCause, bounds?: BouncingBounds): void {
     const bouncing = new Bouncing(this, connection.queue, cause, bounds);
     this.#remember(bouncing, connection);
     bouncing.start();
@@ -277,18 +278,18 @@ export class Sendings implements SendingSetup, BouncingSetup {
   }
 
   /** One message for each connection: another host, or the same one later, may think otherwise. */
-  greetingRefused(sending: Sending, cause: BounceCause): void {
+  greetingRefused(sending: Sending, cause: RemoteCause): void {
     this.#bounceInstead(sending, cause, { messagesMax: 1 });
   }
 
-  #bounceInstead(sending: Sending, cause: BounceCause, bounds: BouncingBounds): void {
+  #bounceInstead(sending: Sending, cause: RemoteCause, bounds: BouncingBounds): void {
     const connection = this.#connectionOf(sending);
     this.#forget(sending);
     this.#bounceQueue(connection, cause, bounds);
     this.changed();
   }
 
-  bounced(batch: Batch, message: HeldMessage, cause: BounceCause): void {
+  bounced(batch: Batch, message: HeldMessage, cause: RemoteCause): void {
     this.guard.enter(batch.id);
     const results = batch.recipientIndexes.map((index) => bouncedBy(index, cause));
     this.settled(batch, message, results, undefined, cause.remote);
@@ -303,7 +304,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.#parts.scheduler.connectionOpened(this.#connectionOf(sending), this.clock.monotonicMs());
   }
 
-  failed(sending: Sending, cause: LocalCause): void {
+  failed(sending: Sending, cause: RemoteCause): void {
     this.#failQueue(sending.queue, cause);
   }
 
@@ -481,11 +482,13 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.log.write('error', 'spool.unreadable', { id: formatMessageId(id), segment: location.segment, code });
   }
 
-  #failQueue(queue: QueueName, cause: LocalCause, of: 'remote' | 'dns' = 'remote'): void {
-    const { retryStep, retryInMs } = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs(), of);
+  #failQueue(queue: QueueName, cause: RemoteCause, of: 'remote' | 'dns' = 'remote'): void {
+    const { status, diagnostic } = cause;
+    this.records.failed(queue, cause);
+    const clock = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs(), of);
     this.reactions.queueFailed(queue);
-    this.#lastErrors.failed(queue, cause.diagnostic);
-    this.log.write('info', 'delivery.queueFailed', { queue, ...cause, retryStep, retryInMs });
+    this.#lastErrors.failed(queue, diagnostic);
+    this.log.write('info', 'delivery.queueFailed', { queue, status, diagnostic, ...clock });
   }
 
   #forget(sending: Outgoing): void {

@@ -2,6 +2,7 @@ import type { Digest, Disk, DiskFile } from '../base/ports.ts';
 import { type BatchPosition, comparePositions, type Watermark } from '../message/batchPosition.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import { blockBytes, frameBytes, type SegmentHeader, segmentName, segmentNumber } from './frame.ts';
 import { eventsOnly, type RecordReading, type SpoolRecord, wholeRecords } from './record.ts';
 import { type Damage, damageOf, salvage } from './salvage.ts';
@@ -11,7 +12,7 @@ import { findBatches } from './segmentScan.ts';
 /** What a batch says to accounting, in spool order. */
 export interface ReadBatch {
   readonly position: BatchPosition;
-  readonly events: readonly DeliveryEvent[];
+  readonly events: readonly (DeliveryEvent | QueueEvent)[];
   readonly envelopes: readonly Envelope[];
   /** Some of what it said cannot be read any more: those rows are lost. */
   readonly damage: Damage | undefined;
@@ -132,7 +133,9 @@ export class BatchReader {
   #batchOf({ epoch }: SegmentHeader, records: readonly SpoolRecord[], damage: Damage | undefined): ReadBatch {
     return {
       position: { epoch, batch: this.#lastRead },
-      events: records.flatMap((record) => (record.kind === 'event' ? [record.event] : [])),
+      events: records.flatMap((record) =>
+        record.kind === 'event' || record.kind === 'queueEvent' ? [record.event] : [],
+      ),
       envelopes: this.#withEnvelopes
         ? records.flatMap((record) => (record.kind === 'envelope' ? [record.envelope] : []))
         : [],

@@ -8,7 +8,7 @@ import { batchHeaderBytes, blockBytes } from './frame.ts';
 import { type HoldReason, holdReasons } from './owed.ts';
 import { OwedIndex } from './owedIndex.ts';
 import { type BodyPlace, type Note, readRecords, restartRecords } from './record.ts';
-import { envelopeOf, eventOf, messageOf } from './samples.testing.ts';
+import { envelopeOf, eventOf, messageOf, queueEventOf } from './samples.testing.ts';
 
 const digest = systemDigest();
 const segment = 3;
@@ -46,6 +46,7 @@ const anyNote: fc.Arbitrary<Note> = fc.oneof(
       kind: 'queueState' as const,
       state: { queue: 'a.test/v' as const, retryStep: 0, retryAtMs: 0, backoff, disabledSources },
     })),
+  fc.constant({ kind: 'queueEvent' as const, event: queueEventOf('a.test/v') }),
   fc
     .tuple(anySequence, anyReason)
     .map(([sequence, reason]) => ({ kind: 'hold' as const, id: { epoch: 1, sequence }, reason })),
@@ -115,7 +116,7 @@ const anyBatch = fc.array(anyPut, { maxLength: 8 }).map((puts) => {
 });
 
 function idOf(note: Note): { readonly sequence: number } | undefined {
-  if (note.kind === 'queueState') return undefined;
+  if (note.kind === 'queueState' || note.kind === 'queueEvent') return undefined;
   if (note.kind === 'purge') return { sequence: note.named[1]! };
   return note.kind === 'event' ? note.event.id : note.id;
 }

@@ -76,7 +76,7 @@ export class FooterWriter {
       out.u32(note.id.epoch);
       out.f64(note.id.sequence);
       out.u8(holdNumber(note.reason));
-    } else {
+    } else if (note.kind === 'purge') {
       out.u8(entry.purge);
       purgeTo(out, note.named);
     }

@@ -5,6 +5,7 @@ import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.
 import type { DsnReturn, Envelope, EnvelopeRecipient, WireForm } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
 import type { QueueName } from '../message/names.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import { hasMode, type QueueState } from '../message/queueState.ts';
 import {
   type HoldReason,
@@ -16,6 +17,7 @@ import {
   type SettledRecipient,
 } from './owed.ts';
 import { purgeFrom, purgeTo, tellPurge } from './purgeRecord.ts';
+import { queueEventFrom, queueEventTo } from './queueEventCodec.ts';
 import { queueModeFrom, queueModeTo, queueStateFrom, queueStateTo } from './queueStateCodec.ts';
 import {
   closeRecord,
@@ -35,6 +37,7 @@ export const recordType = {
   purge: 5,
   hold: 6,
   queueMode: 7,
+  queueEvent: 8,
 } as const;
 
 /** Where a message's content lies. */
@@ -96,8 +99,14 @@ export interface PurgeNote {
   readonly named: Float64Array;
 }
 
+/** What only accounting wants to know. */
+export interface QueueEventNote {
+  readonly kind: 'queueEvent';
+  readonly event: QueueEvent;
+}
+
 /** Records without a content: after a failure they are written again, in their order. */
-export type Note = EventNote | QueueStateNote | HoldNote | PurgeNote;
+export type Note = EventNote | QueueStateNote | HoldNote | PurgeNote | QueueEventNote;
 
 interface MessagePlace {
   /** Offset in the segment, bytes. */
@@ -142,6 +151,7 @@ export function writeNote(out: ByteWriter, note: Note): void {
   if (note.kind === 'event') eventTo(out, note);
   else if (note.kind === 'queueState') (hasMode(note.state) ? queueModeTo : queueStateTo)(out, note.state);
   else if (note.kind === 'hold') holdTo(out, note);
+  else if (note.kind === 'queueEvent') queueEventTo(out, note.event);
   else purgeTo(out, note.named);
   closeRecord(out, start);
 }
@@ -178,11 +188,13 @@ export const wholeRecords: RecordReading<SpoolRecord> = {
   [recordType.queueMode]: (from) => ({ kind: 'queueState', state: queueModeFrom(from) }),
   [recordType.hold]: (from) => ({ kind: 'hold', ...holdFrom(from) }),
   [recordType.purge]: (from) => ({ kind: 'purge', named: purgeFrom(from) }),
+  [recordType.queueEvent]: (from) => ({ kind: 'queueEvent', event: queueEventFrom(from) }),
 };
 
 /** What accounting needs when nobody wants receipts. */
 export const eventsOnly: RecordReading<SpoolRecord> = {
   [recordType.event]: wholeRecords[recordType.event]!,
+  [recordType.queueEvent]: wholeRecords[recordType.queueEvent]!,
 };
 
 /** What a restart takes up of them, and no more: it reads them by the million. */
@@ -210,7 +222,7 @@ export function tellRecord(record: SpoolRecord, segment: number, into: OwedSink)
   } else if (record.kind === 'queueState') into.queueState(record.state, segment);
   else if (record.kind === 'hold') into.hold(record.id, record.reason);
   else if (record.kind === 'purge') tellPurge(record.named, into);
-  else into.put(owedOf(record, segment));
+  else if (record.kind !== 'queueEvent') into.put(owedOf(record, segment));
 }
 
 function owedOf(

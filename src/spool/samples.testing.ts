@@ -1,6 +1,8 @@
 import type { Digest, Disk, DiskError } from '../base/ports.ts';
 import type { DeliveryEvent, DeliveryEventKind } from '../message/deliveryEvent.ts';
 import type { Envelope } from '../message/envelope.ts';
+import type { QueueName } from '../message/names.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import { Batch } from './batch.ts';
 import { FooterWriter } from './footer.ts';
 import {
@@ -207,4 +209,17 @@ export function withFooter(
   const blocks = footer.encode(batches.at(-1)!.number, digest, sample.header.salt);
   const bytes = Uint8Array.from([sample.bytes, ...blocks].flatMap((chunk) => [...chunk]));
   return { ...sample, bytes };
+}
+
+export function queueEventOf(queue: QueueName, timeLoggedMs = 1): QueueEvent {
+  return {
+    kind: 'queueFailed',
+    queue,
+    timeLoggedMs,
+    status: '4.4.1',
+    diagnostic: 'no connection',
+    dsnMta: 'mx.a.test (192.0.2.1)',
+    dlvSourceIp: '0.0.0.0',
+    dlvDestinationIp: '192.0.2.1',
+  };
 }

@@ -3,6 +3,7 @@ import type { BatchPosition } from '../message/batchPosition.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
 import { formatMessageId, type MessageId } from '../message/messageId.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import type { QueueState } from '../message/queueState.ts';
 import type { Batch } from './batch.ts';
 import { BodyFiles, contentOf } from './bodyFiles.ts';
@@ -188,6 +189,10 @@ export class SegmentSpool implements Spool {
     const reported = events.map((event) => ({ kind: 'event' as const, event, messageSegment }));
     for (let left = events.length; left > 0; left--) this.#reclaim.give(messageSegment);
     this.#writer.putReport(reported, report);
+  }
+
+  putQueueEvent(event: QueueEvent): void {
+    this.#writer.putNote({ kind: 'queueEvent', event });
   }
 
   putQueueState(state: QueueState): void {

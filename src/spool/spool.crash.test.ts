@@ -18,7 +18,7 @@ import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from './
 import type { HoldReason } from './owed.ts';
 import type { SnapshotRecipient } from './record.ts';
 import { type Recovered, recover } from './recovery.ts';
-import { drain, eventOf, messageOf, settled } from './samples.testing.ts';
+import { drain, eventOf, messageOf, queueEventOf, settled } from './samples.testing.ts';
 import { SegmentSpool } from './segmentSpool.ts';
 import type { Durability, MessageOwner, NewMessage } from './spool.ts';
 
@@ -115,6 +115,9 @@ class World implements OwedMail {
   readonly #queueStates = new Map<QueueName, Remembered<QueueState>>(
     queues.map((queue) => [queue, { put: [{ queue, retryStep: 0, retryAtMs: 0 }] }]),
   );
+  /** Failures of queues: how many were put, and those that were recorded, by their number. */
+  #queueEvents = 0;
+  readonly #queueRows = new Set<number>();
   readonly #mistake: Mistake;
   readonly #durability: Durability;
   readonly #faults: readonly Fault[];
@@ -392,6 +395,7 @@ class World implements OwedMail {
       disabledSources: [{ address: '192.0.2.1', untilMs }],
     };
     const state: QueueState = { queue, ...retry, ...(this.random.oneIn(3) && mode) };
+    if (this.random.oneIn(2)) this.spool.putQueueEvent(queueEventOf(queue, ++this.#queueEvents));
     this.spool.putQueueState(state);
     this.#remember(this.#queueStates.get(queue)!, state);
   }
@@ -521,6 +525,11 @@ class World implements OwedMail {
       expect(comparePositions(position, this.#cursor), 'recorded out of order').toBeGreaterThan(0);
       this.#cursor = position;
       for (const event of events) {
+        if (event.kind === 'queueFailed') {
+          expect(this.#queueRows.has(event.timeLoggedMs), 'second row of a queue').toBe(false);
+          this.#queueRows.add(event.timeLoggedMs);
+          continue;
+        }
         if (event.kind === 'deferred') continue;
         const recipient = this.messages.get(formatMessageId(event.id))!.recipients[event.recipientIndex]!;
         recipient.rows += 1;

@@ -2,6 +2,7 @@ import type { BatchPosition, Watermark } from '../message/batchPosition.ts';
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import type { Content, Envelope, SpoolLocation } from '../message/envelope.ts';
 import type { MessageId } from '../message/messageId.ts';
+import type { QueueEvent } from '../message/queueEvent.ts';
 import type { QueueState } from '../message/queueState.ts';
 import type { OwedMail } from './copyForward.ts';
 import type { HoldReason } from './owed.ts';
@@ -49,6 +50,8 @@ export interface Spool {
    * has nothing to answer: what a failing disk loses is written again.
    */
   putReported(events: readonly DeliveryEvent[], messageSegment: number, report: OwnedMessage): void;
+  /** For accounting alone. Durable like an outcome. */
+  putQueueEvent(event: QueueEvent): void;
   /** What is to be remembered of a queue; the last word counts. Durable like an outcome. */
   putQueueState(state: QueueState): void;
   /** Keeps a message back from delivery over every restart, or (undefined) no more. Durable like an outcome. */

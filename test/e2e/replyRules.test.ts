@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { waitUntil } from '../ledger/daemon.ts';
+import { freePorts, waitUntil } from '../ledger/daemon.ts';
 import { Sink } from '../ledger/sink.ts';
 import { submit } from './letter.ts';
 import { Scene } from './scene.ts';
@@ -147,4 +147,36 @@ test('bounce-queue ends everything that waits in the queue, once, with the reply
   expect(new Set(failed.map(({ dsnStatus, dsnDiag }) => `${dsnStatus} ${dsnDiag}`))).toEqual(
     new Set(['5.7.1 (delivery not authorized) smtp;450 4.7.1 closed for good;x-pmta;bounce-queue']),
   );
+});
+
+test('a queue that cannot go on has one row of its own for each of its waits', async () => {
+  const [nobody] = await freePorts(1);
+  let mails = 0;
+  const scene = await Scene.begin({
+    domainLines: ['retry-after 1s'],
+    acctLines: ['records d,b,t,tq'],
+    extra: `<domain gone.test>\n  smtp-hosts [127.0.0.1]:${nobody}\n  bounce-after 5s\n</domain>`,
+    judge: (stage) => {
+      if (stage !== 'mail') return undefined;
+      mails += 1;
+      return mails === 1 ? { reply: '451 4.3.2 not now' } : undefined;
+    },
+  });
+  await submit(scene.ledger.submissions, scene.port, { to: ['a@busy.test'] });
+  await submit(scene.ledger.submissions, scene.port, { to: ['b@gone.test'] });
+  expect(await scene.settle()).toEqual([]);
+  const rows = (await scene.rows()).filter(({ type }) => type === 'tq');
+  expect(rows.filter(({ queue }) => queue === 'busy.test/{default}')).toMatchObject([
+    {
+      dsnStatus: expect.stringMatching(/^4\.3\.2 /),
+      dsnDiag: 'smtp;451 4.3.2 not now',
+      dsnMta: '127.0.0.1 (127.0.0.1)',
+      dlvDestinationIp: '127.0.0.1',
+      vmta: '{default}',
+      rcpt: '',
+    },
+  ]);
+  const gone = rows.filter(({ queue }) => queue === 'gone.test/{default}');
+  expect(gone.length).toBeGreaterThan(1);
+  expect(gone[0]).toMatchObject({ dsnStatus: '4.4.1 (no answer from host)', dlvSourceIp: '0.0.0.0' });
 });
