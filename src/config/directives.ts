@@ -286,14 +286,14 @@ backoff-max-msg-rate       | rate          |                  | honoured  | max-
 backoff-max-connect-rate   | rate          |                  | honoured  | max-connect-rate in backoff mode.
 backoff-max-data-volume-rate | data-rate   |                  | honoured  | max-data-volume-rate in backoff mode.
 backoff-retry-after        | intervals     | 1h               | honoured  | retry-after in backoff mode.
-backoff-notify             | texts         |                  | harmless  | Whom to tell about backoff mode.
+backoff-notify             | texts         |                  | honoured  | Whom to tell about backoff mode.
 backoff-to-normal-after    | interval-or-never | never        | honoured  | When backoff mode ends by itself.
 backoff-to-normal-after-delivery | yes/no  | no               | honoured  | A delivery ends backoff mode.
 backoff-reroute-to-virtual-mta | name      |                  | unsafe    | Virtual MTA that takes over in backoff mode.
 reroute-to-virtual-mta     | name          |                  | unsafe    | Virtual MTA that takes over.
 backoff-upon-all-sources-disabled | yes/no | no               | honoured  | Enter backoff mode when no local address is left.
 reenable-source-ip-after   | interval-or-never | never        | honoured  | When a disabled local address is used again.
-disabled-source-ip-notify  | texts         |                  | harmless  | Whom to tell about disabled local addresses.
+disabled-source-ip-notify  | texts         |                  | honoured  | Whom to tell about disabled local addresses.
 log-disabled-ips           | yes/no        | no               | harmless  | Log disabled local addresses.
 retry-after-dns-error      | positive-interval | 1m               | honoured  | How long a queue waits when no name server knew; in backoff mode, too.
 retry-upon-new-mail        | yes/no        | no               | honoured  | New mail wakes a waiting queue.

@@ -19,8 +19,10 @@ import { SegmentSpool } from '../spool/segmentSpool.ts';
 import { Bounces } from './bounces.ts';
 import { Deletions } from './deletions.ts';
 import { HeldContent } from './heldContent.ts';
+import { LastErrors } from './lastErrors.ts';
 import { LocalMail } from './localMail.ts';
 import { Operations, type QueueState } from './operations.ts';
+import { OperatorNotices } from './operatorNotices.ts';
 import { EngineMail } from './owedMail.ts';
 import { isRuleState, ruleOfState } from './pauseStates.ts';
 import { noGuard, type PoisonGuard, takeDeadly } from './poisonGuard.ts';
@@ -177,6 +179,13 @@ export class Engine {
       hostName,
       owed: (envelope, content, location) => this.#owed(envelope, content, location),
     });
+    const lastErrors = new LastErrors();
+    const notices = new OperatorNotices({
+      ...ports,
+      settingsFor,
+      localMail,
+      lastError: (queue) => lastErrors.of(queue),
+    });
     const tracing = new Tracing(ports.clock, ports.log, settingsFor);
     this.#sendings = new Sendings(
       { ...ports, log: tracing },
@@ -191,6 +200,8 @@ export class Engine {
         }),
         settingsFor: tracing.settingsFor,
         replies: new ReplyPolicies(config),
+        notices,
+        lastErrors,
         wantsQueueEvents: config.acctFiles.some(({ records }) => records.value.includes('tq')),
         held: this.#held,
         bounces: new Bounces({

@@ -36,6 +36,7 @@ beforeEach(() => {
       Object.fromEntries(
         Object.entries({ ...domainDefaults, ...settings }).map(([key, value]) => [key, { value }]),
       ) as unknown as EffectiveDomainSettings,
+    notices: { sourceDisabled: (_queue, address) => void told.push(`told of ${address}`) },
     failQueue: (name, { diagnostic }) => void told.push(`${name} waits: ${diagnostic}`),
     bounceQueue: (name, { status, diagnostic }) => void told.push(`${name} bounces: ${status} ${diagnostic}`),
   });

@@ -7,12 +7,14 @@ import type { Judgement } from '../delivery/replyRules.ts';
 import { SkippedHosts } from '../delivery/skippedHosts.ts';
 import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
+import type { OperatorNotices } from './operatorNotices.ts';
 
 export interface ReactionsSetup {
   readonly clock: Clock;
   readonly log: Log;
   readonly scheduler: Pick<Scheduler, 'setMode' | 'disableSource'>;
   readonly settingsFor: DomainSettingsLookup;
+  readonly notices: Pick<OperatorNotices, 'sourceDisabled'>;
   /** The queue as a whole waits. */
   failQueue(queue: QueueName, cause: RemoteCause): void;
   /** Each recipient of the queue fails. */
@@ -83,7 +85,7 @@ export class ReplyReactions {
   /** In this order: the wait of a queue that is deferred is that of its new mode. */
   readonly #reactions: readonly (readonly [keyof ReplyActions, Reaction])[] = [
     ['mode', ({ queue }, actions) => this.#setMode(queue, actions)],
-    ['disableSourceIp', (of, actions) => this.#disableSource(of, actions)],
+    ['disableSourceIp', (of, actions, cause) => this.#disableSource(of, actions, cause)],
     [
       'deferQueue',
       ({ queue, remote }, _actions, cause) => this.#setup.failQueue(queue, { ...cause, remote }),
@@ -96,8 +98,12 @@ export class ReplyReactions {
     scheduler.setMode(queue, mode!, clock.monotonicMs(), backoffToNormalAfterMs);
   }
 
-  #disableSource({ queue, localAddress }: JudgedQueue, { reenableAfterMs }: ReplyActions): void {
-    const { scheduler, clock, settingsFor, log } = this.#setup;
+  #disableSource(
+    { queue, localAddress }: JudgedQueue,
+    { reenableAfterMs }: ReplyActions,
+    cause: LocalCause,
+  ): void {
+    const { scheduler, clock, settingsFor, notices, log } = this.#setup;
     if (localAddress === undefined) {
       log.write('warn', 'delivery.noSourceToDisable', { queue });
       return;
@@ -105,7 +111,8 @@ export class ReplyReactions {
     const { domain, vmta } = splitQueueName(queue);
     const afterMs = reenableAfterMs ?? settingsFor(domain, vmta).reenableSourceIpAfterMs.value;
     const nowMs = clock.monotonicMs();
-    scheduler.disableSource(queue, localAddress, afterMs && nowMs + afterMs, nowMs);
+    const isDone = scheduler.disableSource(queue, localAddress, afterMs && nowMs + afterMs, nowMs);
+    if (isDone) notices.sourceDisabled(queue, localAddress, cause, afterMs);
   }
 }
 

@@ -18,7 +18,7 @@ import {
 import type { DeliveryEvent } from '../message/deliveryEvent.ts';
 import { formatMessageId } from '../message/messageId.ts';
 import { isInvalidVirtualMta, type QueueName, splitQueueName } from '../message/names.ts';
-import type { Batch, ExpiredRecipient, QueueConnection, Settlement, Step } from '../queue/schedule.ts';
+import type { Batch, ExpiredRecipient, QueueConnection, Settlement } from '../queue/schedule.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { Routing } from '../routing/routing.ts';
 import type { HoldReason } from '../spool/owed.ts';
@@ -26,7 +26,8 @@ import type { Spool, SpoolReadFailure } from '../spool/spool.ts';
 import type { Bounces } from './bounces.ts';
 import { Bouncing, type BouncingBounds, type BouncingSetup } from './bouncing.ts';
 import type { HeldContent, HeldMessage } from './heldContent.ts';
-import { LastErrors } from './lastErrors.ts';
+import type { LastErrors } from './lastErrors.ts';
+import type { OperatorNotices } from './operatorNotices.ts';
 import type { Outgoing } from './outgoing.ts';
 import { Overdue, type OverdueMessage, type OverdueRecipient } from './overdue.ts';
 import type { PoisonGuard } from './poisonGuard.ts';
@@ -46,6 +47,8 @@ export interface SendingParts {
   readonly settingsFor: DomainSettingsLookup;
   readonly replies: ReplyPolicies;
   readonly wantsQueueEvents: boolean;
+  readonly notices: OperatorNotices;
+  readonly lastErrors: LastErrors;
   readonly held: HeldContent;
   readonly bounces: Bounces;
   readonly quarantine: Quarantine;
@@ -79,7 +82,6 @@ export class Sendings implements SendingSetup, BouncingSetup {
   readonly #open = new Map<QueueName, Set<Outgoing>>();
   /** What each is to the scheduler. */
   readonly #connections = new Map<Outgoing, QueueConnection>();
-  readonly #lastErrors = new LastErrors();
   /** Queues that are to be bounced in the next step. */
   readonly #givenUp = new Map<QueueName, LocalCause>();
   #turn = 0;
@@ -107,6 +109,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
       log: ports.log,
       scheduler: parts.scheduler,
       settingsFor: parts.settingsFor,
+      notices: parts.notices,
       failQueue: (queue, cause) => this.#failQueue(queue, cause),
       bounceQueue: (queue, cause) => this.#givenUp.set(queue, cause),
     });
@@ -126,7 +129,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
   }
 
   lastError(queue: QueueName): string {
-    return this.#lastErrors.of(queue);
+    return this.#parts.lastErrors.of(queue);
   }
 
   /** Carries out what the scheduler says until it says nothing new. */
@@ -153,7 +156,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
 
   tick(nowMs: number): void {
     for (const sendings of this.#open.values()) for (const sending of sendings) sending.tick(nowMs);
-    this.#lastErrors.forgetOld(this.#parts.scheduler, nowMs);
+    this.#parts.lastErrors.forgetOld(this.#parts.scheduler, nowMs);
     this.overdue.tick();
     this.changed();
   }
@@ -188,13 +191,8 @@ export class Sendings implements SendingSetup, BouncingSetup {
     for (const connection of close) this.#idleOf(connection)?.quit();
     this.#expire(expired);
     this.records.remember(step);
-    this.#tellModes(step);
+    this.#parts.notices.tellModes(step);
     this.#wake.at(wakeAtMs, nowMs);
-  }
-
-  #tellModes({ modes, withoutSource }: Step): void {
-    for (const change of modes) this.log.write('info', 'queue.mode', { ...change });
-    for (const queue of withoutSource) this.log.write('warn', 'queue.withoutSource', { queue });
   }
 
   /** Once what was in delivery when the reply came has been settled. */
@@ -424,8 +422,8 @@ export class Sendings implements SendingSetup, BouncingSetup {
       this.counts[`${event.kind}Total`] += 1;
       if (event.kind === 'deferred') held.drop(batch.handle);
       else held.settled(batch.handle);
-      if (event.kind === 'delivered') this.#lastErrors.delivered(batch.queue);
-      if (event.kind === 'deferred') this.#lastErrors.failed(batch.queue, event.diagnostic);
+      if (event.kind === 'delivered') this.#parts.lastErrors.delivered(batch.queue);
+      if (event.kind === 'deferred') this.#parts.lastErrors.failed(batch.queue, event.diagnostic);
       segment = settled.segment;
       if (event.kind === 'failed') failures.push(event);
       else spool.putEvent(event, segment);
@@ -487,7 +485,7 @@ export class Sendings implements SendingSetup, BouncingSetup {
     this.records.failed(queue, cause);
     const clock = this.#parts.scheduler.queueFailed(queue, this.clock.monotonicMs(), of);
     this.reactions.queueFailed(queue);
-    this.#lastErrors.failed(queue, diagnostic);
+    this.#parts.lastErrors.failed(queue, diagnostic);
     this.log.write('info', 'delivery.queueFailed', { queue, status, diagnostic, ...clock });
   }
 

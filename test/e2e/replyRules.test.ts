@@ -52,6 +52,26 @@ test('a reply leads to backoff mode, whose waits hold until a rule ends it', asy
   expect(left).toMatchObject({ actions: { mode: 'normal' } });
 });
 
+test('who is to hear of backoff mode gets a mail', async () => {
+  let mails = 0;
+  const scene = await Scene.begin({
+    keepsContents: true,
+    domainLines: ['smtp-pattern-list rules', 'backoff-retry-after 1s', 'backoff-notify op@operator.test'],
+    extra: list('/too fast/ mode=backoff'),
+    judge: (stage, sender) => {
+      if (stage !== 'mail' || sender === '') return undefined;
+      mails += 1;
+      return mails === 1 ? { reply: '451 4.7.1 too fast' } : undefined;
+    },
+  });
+  await submit(scene.ledger.submissions, scene.port, { to: ['a@limits.test'] });
+  const isTold = async (): Promise<boolean> => scene.contents.has('op@operator.test');
+  expect(await waitUntil(isTold, 10_000)).toBe(true);
+  const [mail] = scene.contents.get('op@operator.test')!;
+  expect(mail!.toString()).toMatch(/Subject: limits\.test\/\{default\} is in backoff mode\r\n/);
+  expect(await scene.drained()).toBe(true);
+});
+
 test('backoff mode survives a restart', async () => {
   let mails = 0;
   const scene = await Scene.begin({
