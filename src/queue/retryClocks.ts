@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { QueueName } from '../message/names.ts';
+import { type QueueName, splitQueueName } from '../message/names.ts';
 import type { ConnectionSlots } from './connectionSlots.ts';
 import type { Queue } from './queue.ts';
 import type { QueueRegistry } from './queueRegistry.ts';
@@ -57,7 +57,10 @@ export class RetryClocks {
 
   /** See `Scheduler.restoreRetry`. */
   restore({ queue: name, retryStep, retryInMs }: QueueRetryClock, nowMs: number): void {
-    const queue = this.#registry.get(name);
+    const { domain, vmta } = splitQueueName(name);
+    // Without mail there is only a wait to remember, so that mail that comes again does not cut it short.
+    const queue =
+      this.#registry.get(name) ?? (retryInMs > 0 ? this.#registry.queueFor(domain, vmta) : undefined);
     if (queue === undefined) {
       this.#changes.push({ queue: name, retryStep: 0, retryAtMs: 0 });
       return;

@@ -408,13 +408,17 @@ test('an empty queue is dropped with its limits, but not while its retry clock r
   expect(h.settingsAsked).toBe(2);
 });
 
-test('the retry clock survives a restart', () => {
+test('the retry clock survives a restart, also where no mail is left, until it has run out', () => {
   const h = setUp();
   h.add('a', 0, { ageMs: 10 });
   h.scheduler.restoreRetry({ queue: a, retryStep: 1, retryInMs: 60 }, 0);
-  h.scheduler.restoreRetry({ queue: b, retryStep: 1, retryInMs: 60 }, 0);
-  const rested = { queue: b, retryStep: 0, retryInMs: 0 };
-  expect(h.step(0)).toMatchObject({ open: [], wakeAtMs: 60, retryClocks: [rested] });
+  h.scheduler.restoreRetry({ queue: b, retryStep: 1, retryInMs: 50 }, 0);
+  h.scheduler.restoreRetry({ queue: queueName('c.example', 'v'), retryStep: 2, retryInMs: 0 }, 0);
+  const rested = { queue: 'c.example/v', retryStep: 0, retryInMs: 0 };
+  expect(h.step(0)).toMatchObject({ open: [], wakeAtMs: 50, retryClocks: [rested] });
+  h.add('b', 20);
+  expect(h.step(20)).toMatchObject({ open: [], wakeAtMs: 50 });
+  expect(h.connect(50)).toEqual([b]);
   expect(h.connect(60)).toEqual([a]);
   expect(h.scheduler.queueFailed(a, 60)).toEqual({ retryStep: 2, retryInMs: 300 });
 });

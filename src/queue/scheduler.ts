@@ -298,7 +298,7 @@ export class Scheduler {
     });
   }
 
-  /** After a restart, once the mail has been added: the retry clock as it stood. Forgotten where no mail is. */
+  /** After a restart, once the mail has been added: the retry clock as it stood, without mail while it runs. */
   restoreRetry(clock: QueueRetryClock, nowMs: number): void {
     this.clocks.restore(clock, nowMs);
   }
