@@ -13,22 +13,18 @@ import { certificate, name, type Records, records } from './values.ts';
  */
 export function notYetFindings(nodes: readonly ConfigNode[], files: ConfigFiles): readonly Finding[] {
   const reached = reachedSources(nodes);
-  return nodes.flatMap((node) => {
-    const found = findingsOf([node], files);
-    return isUnreached(node, reached) ? found.map(withoutDanger) : found;
-  });
+  return nodes.flatMap((node) => findingsOf([node], { files, isReached: !isUnreached(node, reached) }));
 }
 
-/** Of a section nobody gets into: what it leaves undone is unsafe for nobody. */
-function withoutDanger(finding: Finding): Finding {
-  if (!finding.refusesRun) return finding;
-  const message = finding.message.replace(unsafeWords, `${harmlessWords} Nobody can reach its source.`);
-  return { ...finding, message, fix: '', refusesRun: false };
+/** Where lines stand: in a section nobody gets into what they leave undone is unsafe for nobody. */
+interface Place {
+  readonly files: ConfigFiles;
+  readonly isReached: boolean;
 }
 
-function findingsOf(nodes: readonly ConfigNode[], files: ConfigFiles): readonly Finding[] {
+function findingsOf(nodes: readonly ConfigNode[], place: Place): readonly Finding[] {
   return nodes.flatMap((node) =>
-    node.kind === 'directive' ? ofDirective(node, files) : [...ofSection(node), ...ofContents(node, files)],
+    node.kind === 'directive' ? ofDirective(node, place) : [...ofSection(node), ...ofContents(node, place)],
   );
 }
 
@@ -48,8 +44,8 @@ function isUnreached(node: ConfigNode, reached: ReadonlySet<string>): boolean {
 }
 
 /** The contents of a section that has no effect as a whole need no warnings of their own. */
-function ofContents(section: SectionNode, files: ConfigFiles): readonly Finding[] {
-  return section.definition.status === 'honoured' ? findingsOf(section.children, files) : [];
+function ofContents(section: SectionNode, place: Place): readonly Finding[] {
+  return section.definition.status === 'honoured' ? findingsOf(section.children, place) : [];
 }
 
 function ofSection({ definition, origin, underline }: SectionNode): readonly Finding[] {
@@ -81,9 +77,9 @@ const notices = new Map<string, { readonly code: string; readonly message: strin
 
 const oldTls = /tls-allow-(sslv3|tlsv1|tlsv1\.1)$/;
 
-function ofDirective(node: DirectiveNode, files: ConfigFiles): readonly Finding[] {
+function ofDirective(node: DirectiveNode, { files, isReached }: Place): readonly Finding[] {
   const { definition, origin, underline, reading } = node;
-  if (reading.kind === 'notYet') return [notYet(reading.what, true, origin, underline)];
+  if (reading.kind === 'notYet') return [notYet(reading.what, isReached, origin, underline)];
   const missing = missingFile(node, files);
   if (definition.status === 'honoured') {
     const later = definition.reader === records ? (reading.value as Records).later : [];
@@ -97,7 +93,7 @@ function ofDirective(node: DirectiveNode, files: ConfigFiles): readonly Finding[
     const message = 'TLS 1.2 is the oldest version spoken; this line cannot lower that.';
     return wanted ? [sayNotice('I-TLS-FLOOR', message, origin, { underline })] : [];
   }
-  const unsafe = definition.status === 'unsafe' && !standsAtDefault(definition, reading.value);
+  const unsafe = isReached && definition.status === 'unsafe' && !standsAtDefault(definition, reading.value);
   return [...missing, notYet(definition.name, unsafe, origin, underline)];
 }
 
@@ -114,9 +110,6 @@ function missingFile(node: DirectiveNode, files: ConfigFiles): Finding[] {
     : [sayError('E-FILE-MISSING', `There is no file ${path}.`, origin, { underline })];
 }
 
-const unsafeWords = 'is read but not honoured yet, and ignoring it would not be safe: run refuses to start.';
-const harmlessWords = 'is read but has no effect yet.';
-
 function standsAtDefault(definition: DirectiveDefinition, value: unknown): boolean {
   const { defaultText, reader } = definition;
   if (defaultText === '' || defaultText.startsWith('(')) return false;
@@ -125,7 +118,9 @@ function standsAtDefault(definition: DirectiveDefinition, value: unknown): boole
 }
 
 function notYet(what: string, unsafe: boolean, origin: Finding['origin'], underline: number): Finding {
-  const message = `${what} ${unsafe ? unsafeWords : harmlessWords}`;
+  const message = unsafe
+    ? `${what} is read but not honoured yet, and ignoring it would not be safe: run refuses to start.`
+    : `${what} is read but has no effect yet.`;
   const fix = unsafe ? 'take the line out if you can do without it' : '';
   return sayWarning('W-NOT-YET', message, origin, { underline, fix, refusesRun: unsafe });
 }
