@@ -1,14 +1,11 @@
 import type { ConnectOptions, Endpoint } from '../base/ports.ts';
-import type { OutcomeCounts } from '../engine/sendings.ts';
 import type { EngineLife } from './machineSetup.ts';
 
 /** One end of an engine's life that was not an orderly one. */
 export interface CrashNote {
   readonly atMs: number;
-  /** What became known to the engine from here on was not durable yet; `atMs` when all of it was. */
+  /** Outcomes and queue states from here on were not durable yet; `atMs` when all of them were. */
   readonly unsyncedSinceMs: number;
-  /** The same for queue states, which no outcome need go with. */
-  readonly statesUnsyncedSinceMs: number;
 }
 
 /** A connection that was tried; when it failed, if the engine heard of it. */
@@ -28,38 +25,19 @@ export class Evidence {
   readonly #arrivals = new Map<string, { atMs: number; bytes: number }[]>();
   /** Connections that were tried, by local and remote address. */
   readonly tries = new Map<string, TryNote[]>();
-  #life: EngineLife | undefined;
-  #counts: OutcomeCounts | undefined;
-  /** When each outcome of the present engine was put into its spool. */
-  #putMs: number[] = [];
   #lookedMs = 0;
   /** How long no engine served. */
   downMs = 0;
 
-  /** After each event: what the engine has put into its spool by now. */
+  /** After each event. */
   look(life: EngineLife | undefined, nowMs: number): void {
     if (life?.engine === undefined) this.downMs += nowMs - this.#lookedMs;
     this.#lookedMs = nowMs;
-    if (life?.engine === undefined) return;
-    if (life !== this.#life) {
-      this.#life = life;
-      this.#counts = life.engine.report().outcomes;
-      this.#putMs = [];
-    }
-    const total = putTotal(this.#counts!);
-    while (this.#putMs.length < total) this.#putMs.push(nowMs);
   }
 
   crashed(life: EngineLife, nowMs: number): void {
     if (life.engine === undefined) return;
-    this.look(life, nowMs);
-    const { outcomes, unsyncedOutcomes, unsyncedForMs } = life.engine.report();
-    const oldest = this.#putMs[putTotal(outcomes) - unsyncedOutcomes];
-    this.crashes.push({
-      atMs: nowMs,
-      unsyncedSinceMs: oldest ?? nowMs,
-      statesUnsyncedSinceMs: nowMs - unsyncedForMs,
-    });
+    this.crashes.push({ atMs: nowMs, unsyncedSinceMs: nowMs - life.engine.report().unsyncedForMs });
   }
 
   connecting({ localAddress, remote }: ConnectOptions, nowMs: number): void {
@@ -96,22 +74,14 @@ export class Evidence {
    */
   mayBeForgotten(knownMs: number, settledMs: number, untilMs: number): boolean {
     return this.crashes.some(
-      ({ atMs, unsyncedSinceMs }) => settledMs >= unsyncedSinceMs && knownMs <= atMs && atMs <= untilMs,
-    );
-  }
-
-  /** The same of a queue that failed at `failedMs`. */
-  mayForgetQueue(failedMs: number, untilMs: number): boolean {
-    return this.crashes.some(
-      ({ atMs, statesUnsyncedSinceMs }) =>
-        failedMs + 1 >= statesUnsyncedSinceMs && failedMs <= atMs && atMs <= untilMs,
+      ({ atMs, unsyncedSinceMs }) =>
+        settledMs + roundingMs >= unsyncedSinceMs && knownMs <= atMs && atMs <= untilMs,
     );
   }
 }
 
-function putTotal({ deliveredTotal, failedTotal, deferredTotal }: OutcomeCounts): number {
-  return deliveredTotal + failedTotal + deferredTotal;
-}
+/** Two clocks of fractions of milliseconds are between putting and asking. */
+const roundingMs = 1;
 
 function endKey({ address, port }: Endpoint): string {
   return `${address} ${port}`;

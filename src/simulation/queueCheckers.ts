@@ -52,7 +52,7 @@ export function checkQueueRetries({ receivers, vmtas, evidence, wallStepsMs }: C
           waitsUntilMs = atMs + leastMs;
         }
         if (isFailure || atMs >= waitsUntilMs || atMs < failedMs + resolvedWithinMs) continue;
-        if (evidence.mayForgetQueue(failedMs, atMs)) continue;
+        if (evidence.mayBeForgotten(failedMs, failedMs, atMs)) continue;
         const detail = `${domain.name}/${name} failed at ${failedMs}, tried again at ${atMs}`;
         say('a queue waits its retry-after', detail);
       }
