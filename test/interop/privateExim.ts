@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitUntil } from '../ledger/daemon.ts';
 import { missingPrograms } from './debianPackages.ts';
+import { endDaemon } from './privateDaemon.ts';
 import { greets } from './privatePostfix.ts';
 
 /** Libraries of exim4-daemon-light by a file of each; the package itself cannot be installed beside Postfix. */
@@ -80,19 +80,8 @@ export class PrivateExim {
     return [...lines].map(([, id, recipient]) => ({ id: id!, recipient: recipient! }));
   }
 
-  async stop(): Promise<void> {
-    const { pid, exitCode, signalCode } = this.#daemon;
-    if (pid !== undefined && exitCode === null && signalCode === null) {
-      const ended = once(this.#daemon, 'exit');
-      process.kill(pid, 'SIGTERM');
-      await ended;
-    }
-    try {
-      process.kill(-pid!, 'SIGKILL');
-    } catch {
-      // No child outlived it.
-    }
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  stop(): Promise<void> {
+    return endDaemon(this.#daemon, this.#folder);
   }
 }
 

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Endpoint } from '../../src/base/ports.ts';
 import { freePorts, waitUntil } from '../ledger/daemon.ts';
 import { SmtpConversation } from '../ledger/smtpConversation.ts';
 import { missingPrograms } from './debianPackages.ts';
+import { endDaemon } from './privateDaemon.ts';
 
 const programs = '/usr/lib/postfix/sbin';
 const startMaxMs = 20_000;
@@ -96,19 +96,8 @@ export class PrivatePostfix {
     return (await readdir(folder).catch(() => [])).map((name) => join(folder, name));
   }
 
-  async stop(): Promise<void> {
-    const { pid, exitCode, signalCode } = this.#master;
-    if (pid !== undefined && exitCode === null && signalCode === null) {
-      const ended = once(this.#master, 'exit');
-      process.kill(pid, 'SIGTERM');
-      await ended;
-    }
-    try {
-      process.kill(-pid!, 'SIGKILL');
-    } catch {
-      // No child outlived it.
-    }
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  stop(): Promise<void> {
+    return endDaemon(this.#master, this.#folder);
   }
 }
 
